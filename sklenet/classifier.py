@@ -1,0 +1,365 @@
+"""`DeepLeNetClassifier`: parameters, validation and fitted attributes."""
+
+import math
+from contextlib import contextmanager
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from skorch.helper import predefined_split
+from torch.nn import functional
+
+from .activations import make_activation
+from .augmentation import AUGMENTATIONS
+from .images import ImageFormat, as_array, as_tensor
+from .network import DeepLeNet
+from .training import (
+    LOSSES,
+    LR_SCHEDULES,
+    OPTIMIZERS,
+    ImageClassifierNet,
+    LabelledImages,
+    early_stopping_callbacks,
+    resolve_device,
+    training_budget,
+)
+
+__all__ = ["DeepLeNetClassifier"]
+
+
+class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
+    _parameter_constraints: dict = {
+        "activation": [str, callable],
+        "conv_channels": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "pooling": [StrOptions({"max", "avg"})],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "output": [StrOptions(set(LOSSES))],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "augmentation": [StrOptions(set(AUGMENTATIONS)), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "image_shape": ["array-like", None],
+        "device": [str, torch.device],
+        "callbacks": [list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        activation="l_relu",
+        *,
+        conv_channels=(32, 64),
+        kernel_size=5,
+        pooling="max",
+        hidden_layer_sizes=(1024, 67),
+        dropout=0.0,
+        output="softmax",
+        optimizer="adamw",
+        lr=3e-3,
+        weight_decay=0.05,
+        lr_schedule="one_cycle",
+        batch_size="auto",
+        max_epochs="auto",
+        augmentation=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        image_shape=None,
+        device="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.activation = activation
+        self.conv_channels = conv_channels
+        self.kernel_size = kernel_size
+        self.pooling = pooling
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.output = output
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.augmentation = augmentation
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.image_shape = image_shape
+        self.device = device
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        previous = getattr(self, "net_", None) if self.warm_start else None
+        image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
+        classes = np.unique(y[sample_weight > 0])
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes; y has 1 class with a "
+                f"positive weight: {classes.tolist()}."
+            )
+        if previous is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                "warm_start=True needs the classes of the last fit, "
+                f"{self.classes_.tolist()}; y has {classes.tolist()}."
+            )
+        self._train(image_format, rows, y, sample_weight, classes, previous)
+        # The schedule has come to its end: nothing will continue from the optimiser's moments.
+        self.net_.optimizer_.state.clear()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "partial_fit does not support class_weight='balanced': a chunk does not show how "
+                "frequent the classes are. Pass a dict, or sample_weight."
+            )
+        previous = getattr(self, "net_", None)
+        classes = self._check_partial_fit_classes(classes)
+        image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
+        unknown = np.setdiff1d(y, classes)
+        if len(unknown):
+            raise ValueError(
+                f"y has labels that are not in classes: {unknown.tolist()}; "
+                f"the classes are {classes.tolist()}."
+            )
+        self._train(image_format, rows, y, sample_weight, classes, previous, is_partial=True)
+        return self
+
+    def predict(self, X):
+        return self.classes_[self._logits(X).argmax(dim=1).numpy()]
+
+    def predict_proba(self, X):
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X):
+        logits = self._logits(X)
+        if self.output == "sigmoid":
+            logits = functional.logsigmoid(logits)
+        return torch.log_softmax(logits, dim=1).numpy()
+
+    def decision_function(self, X):
+        check_is_fitted(self)
+        if len(self.classes_) > 2:
+            return self._logits(X).numpy()
+        log_proba = self.predict_log_proba(X)
+        return log_proba[:, 1] - log_proba[:, 0]
+
+    @property
+    def module_(self):
+        """The trained `DeepLeNet`."""
+        return self.net_.module_
+
+    @property
+    def history_(self):
+        """skorch's record of the training."""
+        return self.net_.history_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        rows = self._image_format.flatten(as_array(X))
+        rows = validate_data(self, rows, reset=False)
+        _require_numbers(rows)
+        return self.net_.logits(as_tensor(rows), self._image_format).double()
+
+    def _check_partial_fit_classes(self, classes):
+        if classes is not None:
+            classes = unique_labels(classes)
+        if not hasattr(self, "net_"):
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return classes
+        if classes is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"classes={classes.tolist()} is not the same as in the last fit or partial_fit, "
+                f"{self.classes_.tolist()}."
+            )
+        return self.classes_
+
+    def _validate_data(self, X, y, sample_weight, previous):
+        X = as_array(X)
+        if previous is None:
+            image_shape = self.image_shape
+            if image_shape is not None:
+                image_shape = _check_sizes("image_shape", image_shape, lengths=(2, 3))
+            image_format = ImageFormat(X, image_shape)
+        else:
+            image_format = self._image_format
+        rows, y = validate_data(self, image_format.flatten(X), y, reset=previous is None)
+        _require_numbers(rows)
+        check_classification_targets(y)
+        sample_weight = _check_sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+        )
+        return image_format, rows, y, sample_weight
+
+    def _train(self, image_format, rows, y, sample_weight, classes, previous, *, is_partial=False):
+        device = resolve_device(self.device)
+        module = self._make_module_factory(len(classes), image_format.shape[2])
+        random_state = check_random_state(self.random_state if previous is None else self._random)
+        target = np.searchsorted(classes, y)
+        sample_weight = sample_weight * self._class_weight(y, sample_weight, classes)[target]
+        images = LabelledImages.from_arrays(rows, target, sample_weight, image_format)
+        validation = None
+        if self.early_stopping:
+            images, validation = images.split(self.validation_fraction, random_state)
+            validation = validation.to(device)
+        if previous is None:
+            images.measure()
+        images = images.to(device)
+
+        with _seeded_torch(random_state.randint(2**31 - 1), device):
+            net = self._make_net(module, len(images), validation, device, is_partial)
+            if previous is not None:
+                _continue_from(previous, net, with_optimizer=is_partial)
+            net.partial_fit(images)
+        net.train_split = None  # it holds the validation images
+        if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
+            raise ValueError(
+                "Training diverged: the weights of the network are no longer finite. "
+                f"Lower lr={self.lr} or scale X."
+            )
+        self.net_ = net
+        self.classes_ = classes
+        self.image_shape_ = image_format.shape
+        self._image_format = image_format
+        self._random = random_state
+        epochs = [epoch for epoch in net.history_ if "train_loss" in epoch]
+        self.n_iter_ = len(epochs)
+        self.loss_curve_ = [epoch["train_loss"] for epoch in epochs]
+        self.loss_ = self.loss_curve_[-1] if epochs else math.nan
+        if self.early_stopping:
+            self.validation_scores_ = [epoch["valid_acc"] for epoch in epochs]
+            self.best_validation_score_ = max(self.validation_scores_, default=math.nan)
+
+    def _class_weight(self, y, sample_weight, classes):
+        weighted = sample_weight > 0
+        class_weight = compute_class_weight(
+            self.class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
+        )
+        if (class_weight < 0).any() or not class_weight.any():
+            raise ValueError(
+                f"class_weight must have no negative and some positive weight, "
+                f"got {self.class_weight}."
+            )
+        return class_weight
+
+    def _make_module_factory(self, n_classes, n_channels):
+        hidden_layer_sizes = self.hidden_layer_sizes
+        if isinstance(hidden_layer_sizes, Integral):
+            hidden_layer_sizes = (hidden_layer_sizes,)
+        factory = partial(
+            DeepLeNet,
+            n_classes,
+            n_channels,
+            activation=self.activation,
+            conv_channels=_check_sizes("conv_channels", self.conv_channels),
+            kernel_size=self.kernel_size,
+            pooling=self.pooling,
+            hidden_layer_sizes=_check_sizes("hidden_layer_sizes", hidden_layer_sizes),
+            dropout=self.dropout,
+        )
+        return factory
+
+    def _make_net(self, module, n_samples, validation, device, is_partial):
+        batch_size, max_epochs = training_budget(n_samples, augmented=self.augmentation is not None)
+        callbacks = [] if is_partial else [schedule() for schedule in LR_SCHEDULES[self.lr_schedule]]
+        if validation is not None:
+            callbacks += early_stopping_callbacks(self.n_iter_no_change)
+        net = ImageClassifierNet(
+            module,
+            criterion=LOSSES[self.output],
+            optimizer=OPTIMIZERS[self.optimizer]
+            if isinstance(self.optimizer, str)
+            else self.optimizer,
+            optimizer__weight_decay=self.weight_decay,
+            lr=self.lr,
+            batch_size=batch_size if self.batch_size == "auto" else self.batch_size,
+            max_epochs=max_epochs if self.max_epochs == "auto" else self.max_epochs,
+            train_split=validation and predefined_split(validation),
+            augment=AUGMENTATIONS.get(self.augmentation),
+            callbacks=[*callbacks, *(self.callbacks or [])],
+            device=str(device),
+            verbose=int(self.verbose),
+        )
+        if is_partial:
+            net.max_epochs = 1
+        return net.initialize()
+
+
+def _continue_from(previous, net, with_optimizer):
+    """Take over the weights and the history of an earlier net, and its optimiser's moments."""
+    weights = previous.module_.state_dict()
+    shapes = {name: weight.shape for name, weight in net.module_.state_dict().items()}
+    if shapes != {name: weight.shape for name, weight in weights.items()}:
+        raise ValueError(
+            "Training continues with the network of the last fit, whose layers must not change; "
+            "set warm_start=False and call fit to train another network."
+        )
+    net.module_.load_state_dict(weights)
+    net.history_ = previous.history_
+    if with_optimizer:
+        rates = [group["lr"] for group in net.optimizer_.param_groups]
+        net.optimizer_.load_state_dict(previous.optimizer_.state_dict())
+        for group, lr in zip(net.optimizer_.param_groups, rates, strict=True):
+            group["lr"] = lr
+
+
+def _check_sizes(name, values, lengths=None):
+    """Turn a parameter into a tuple of positive integers, of one of the `lengths`."""
+    sizes = tuple(values)
+    wrong = not all(isinstance(size, Integral) and size > 0 for size in sizes)
+    if wrong or (lengths and len(sizes) not in lengths):
+        count = f"{' or '.join(map(str, lengths))} " if lengths else ""
+        raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")
+    return tuple(int(size) for size in sizes)
+
+
+def _require_numbers(rows):
+    if rows.dtype.kind not in "biuf":
+        raise TypeError(f"X must hold numbers, got the dtype {rows.dtype}.")
+
+
+@contextmanager
+def _seeded_torch(seed, device):
+    """Seed PyTorch's generators, and restore them and the algorithms of cuDNN on leaving."""
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+    ):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
