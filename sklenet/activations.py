@@ -196,7 +196,7 @@ def activation_gain(module):
     """
     # An even number of points has none at zero, where many activations have a kink.
     z = torch.linspace(-8, 8, 2000).requires_grad_()
-    density = torch.exp(-z.detach() ** 2 / 2)
+    density = torch.exp(-(z.detach() ** 2) / 2)
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(module(z).sum(), z)
     gain = float((density.sum() / (density * slope**2).sum()).sqrt())

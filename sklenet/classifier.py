@@ -2,6 +2,7 @@
 
 import math
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from numbers import Integral, Real
 
@@ -15,17 +16,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch.helper import predefined_split
 from torch.nn import functional
 
-from .activations import make_activation
 from .augmentation import AUGMENTATIONS
+from .batches import LabelledImages
+from .callbacks import LR_SCHEDULES, early_stopping_callbacks
 from .images import ImageFormat, as_array, as_tensor
 from .network import DeepLeNet
 from .training import (
     LOSSES,
-    LR_SCHEDULES,
     OPTIMIZERS,
     ImageClassifierNet,
-    LabelledImages,
-    early_stopping_callbacks,
     resolve_device,
     training_budget,
 )
@@ -34,6 +33,149 @@ __all__ = ["DeepLeNetClassifier"]
 
 
 class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
+    """The deep LeNet-5 as a scikit-learn classifier of small images.
+
+    The network of Zhang, Yu, Lei and Wu [1]_: a LeNet-5 with more kernels and hidden units and the
+    logarithmic rectifier as activation, trained by skorch and PyTorch. It takes images of any size
+    and number type, or flat rows; see the Notes.
+
+    Parameters
+    ----------
+    activation : str or callable, default="l_relu"
+        The activation: "l_relu" (the paper's logarithmic rectifier, `LReLU`), "sigmoid", "tanh",
+        "relu", "leaky_relu", "elu", "gelu" or "silu", or a callable without arguments that returns
+        an `nn.Module`: a class, or a `functools.partial` of one.
+    conv_channels : sequence of int, default=(32, 64)
+        Kernels of each convolution; a 2x2 down-sampling follows each.
+    kernel_size : int, default=5
+        Height and width of the kernels, in pixels.
+    pooling : {"max", "avg"}, default="max"
+        How the down-sampling makes one pixel of four.
+    hidden_layer_sizes : sequence of int or int, default=(1024, 67)
+        Units of each hidden fully connected layer.
+    dropout : float, default=0.0
+        Probability with which an output of a hidden fully connected layer is zeroed in training.
+    output : {"softmax", "sigmoid"}, default="softmax"
+        The loss and the probabilities: "softmax" with the cross-entropy; "sigmoid" with the
+        logistic loss of each class against the rest, probabilities normalised over the classes.
+    optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
+        A name, or a class of `torch.optim` or a `functools.partial` of one, which is called with
+        the parameters, `lr` and `weight_decay`. "sgd" has no momentum.
+    lr : float, default=3e-3
+        Learning rate; the peak of the "one_cycle" schedule.
+    weight_decay : float, default=0.05
+        Weight decay of the optimiser.
+    lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
+        How the learning rate changes in a fit. "one_cycle" raises it to `lr` and lowers it to
+        zero, batch by batch [3]_.
+    batch_size : int or "auto", default="auto"
+        Images in a batch; see the Notes for "auto".
+    max_epochs : int or "auto", default="auto"
+        Passes over the data in `fit`; see the Notes for "auto".
+    augmentation : {"affine"} or None, default=None
+        "affine" rotates, scales, shifts and shears each training image at random, by a little, in
+        each epoch: more accurate where such changes leave the class as it is, and slower.
+    early_stopping : bool, default=False
+        Whether to hold out a stratified part of the training data and to stop when the accuracy on
+        it does not improve for `n_iter_no_change` epochs. The weights of the best epoch are
+        restored. Best used with a larger `max_epochs` and ``lr_schedule="constant"``: the
+        one-cycle schedule reaches its best at its end.
+    validation_fraction : float, default=0.1
+        Share of the training data that is held out; used with `early_stopping` only.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which training stops; used with `early_stopping` only.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with `sample_weight`. "balanced" weighs them inversely to
+        their frequency.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last fit, with a new schedule.
+    image_shape : tuple of int or None, default=None
+        (height, width) or (height, width, channels) of the images, for flat rows that are not
+        square images and where the position of the channels is ambiguous.
+    device : str or torch.device, default="auto"
+        "auto" takes CUDA where there is one, then MPS, else the CPU.
+    callbacks : list of skorch.callbacks.Callback or None, default=None
+        Called while training, as in skorch.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the order of the batches, dropout, augmentation and the
+        hold-out. With an int, the same data, device and number of threads give the same model,
+        bit by bit.
+    verbose : int, default=0
+        With 1, a table of the epochs is printed.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_features_in_ : int
+        Pixels of an image, all channels counted.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has names that are all strings.
+    image_shape_ : tuple of int
+        (height, width, channels) of the images.
+    n_iter_ : int
+        Epochs run.
+    loss_ : float
+        Mean training loss of the last epoch, in nats.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in nats.
+    validation_scores_ : list of float
+        Accuracy on the held-out data after each epoch; with `early_stopping` only.
+    best_validation_score_ : float
+        The best of them.
+    history_ : skorch.history.History
+        skorch's record of the training.
+    net_ : ImageClassifierNet
+        The skorch net.
+    module_ : DeepLeNet
+        The trained network.
+
+    See Also
+    --------
+    sklenet.baselines.make_method : The methods that the paper compares the network with.
+    sklearn.neural_network.MLPClassifier : A network without convolutions.
+
+    Notes
+    -----
+    X may have the shape (n_samples, n_features), (n_samples, height, width), (n_samples, height,
+    width, channels) or (n_samples, channels, height, width). Flat rows are square images unless
+    `image_shape` says otherwise, and are filled up to the next square, so that any table can be
+    fitted. Channels sit last where the last axis is 1, 3 or 4 long, else first. Images of 24 to 32
+    pixels are centred in 32x32 and their edge pixels are repeated outwards; others are resampled.
+    Pixels are standardised with the mean and standard deviation of the training images.
+
+    RECIPE
+
+    A row of `sample_weight` two is the same as the row given twice: equal rows of equal class are
+    merged before training and their weights added, and the fit does not depend on the order of
+    the rows. Rows of weight zero are left out.
+
+    `partial_fit` cannot know how many calls will follow: it trains at the constant rate `lr`. The
+    pixel statistics are those of the first call.
+
+    References
+    ----------
+    .. [1] J. Zhang, X. Yu, X. Lei, C. Wu, "A Novel Deep LeNet-5 Convolutional Neural Network Model
+       for Image Recognition", Computer Science and Information Systems 19(3), 2022,
+       doi 10.2298/CSIS220120036Z.
+    .. [2] I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019,
+       arXiv:1711.05101.
+    .. [3] L. N. Smith, N. Topin, "Super-Convergence: Very Fast Training of Neural Networks Using
+       Large Learning Rates", 2017, arXiv:1708.07120.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklenet import DeepLeNetClassifier
+    >>> from sklenet.datasets import load_digits_images
+    >>> X_train, X_test, y_train, y_test = train_test_split(
+    ...     *load_digits_images(), train_size=500, random_state=0
+    ... )
+    >>> classifier = DeepLeNetClassifier(max_epochs=5, random_state=0).fit(X_train, y_train)
+    >>> classifier.score(X_test, y_test) > 0.95
+    True
+    """
+
     _parameter_constraints: dict = {
         "activation": [str, callable],
         "conv_channels": ["array-like"],
@@ -114,8 +256,39 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    _image_format: ImageFormat
+    _random: np.random.RandomState
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Interrupting the training from the keyboard leaves the model as far as it was trained, with
+        a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The training images, in one of the shapes that the Notes of the class name, of any
+            integer or floating type.
+        y : array-like of shape (n_samples,)
+            The class labels, of any type.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts; 1 by default.
+
+        Returns
+        -------
+        self : DeepLeNetClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, which the message explains, or if the training
+            diverges.
+        TypeError
+            If X is sparse or does not hold numbers.
+        """
         previous = getattr(self, "net_", None) if self.warm_start else None
         image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
         classes = np.unique(y[sample_weight > 0])
@@ -136,6 +309,32 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train the network for one pass over a chunk of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images of the chunk, as for `fit`.
+        y : array-like of shape (n_samples,)
+            Their class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels of all chunks; needed in the first call, optional later.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample of the chunk counts; 1 by default.
+
+        Returns
+        -------
+        self : DeepLeNetClassifier
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; if `classes` is missing in the first call or differs from it later; with
+            ``early_stopping=True`` or ``class_weight="balanced"``.
+        TypeError
+            If X is sparse or does not hold numbers.
+        """
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         if isinstance(self.class_weight, str):
@@ -156,18 +355,72 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        return self.classes_[self._logits(X).argmax(dim=1).numpy()]
+        """Predict the class labels of images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, in a shape that fits the training images. What is predicted for one does
+            not depend on the others.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The label of each image.
+        """
+        best = self._logits(X).argmax(dim=1).numpy()
+        return self.classes_[best]
 
     def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, in a shape that fits the training images. What is predicted for one does
+            not depend on the others.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Probabilities, in the order of `classes_`.
+        """
         return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, in a shape that fits the training images. What is predicted for one does
+            not depend on the others.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Logarithms of the probabilities, in the order of `classes_`.
+        """
         logits = self._logits(X)
         if self.output == "sigmoid":
             logits = functional.logsigmoid(logits)
         return torch.log_softmax(logits, dim=1).numpy()
 
     def decision_function(self, X):
+        """Compute the class scores of images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, in a shape that fits the training images. What is predicted for one does
+            not depend on the others.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples,), float64
+            The outputs of the network before softmax or sigmoid; with two classes the
+            logarithm of the odds of the second.
+        """
         check_is_fitted(self)
         if len(self.classes_) > 2:
             return self._logits(X).numpy()
@@ -198,8 +451,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         if classes is not None:
             classes = unique_labels(classes)
         if not hasattr(self, "net_"):
-            if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
+            if classes is None or len(classes) < 2:
+                raise ValueError(
+                    "The first call to partial_fit needs classes, the labels of all classes, of "
+                    f"which there must be at least two; got {classes!r}."
+                )
             return classes
         if classes is not None and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -231,6 +487,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         random_state = check_random_state(self.random_state if previous is None else self._random)
         target = np.searchsorted(classes, y)
         sample_weight = sample_weight * self._class_weight(y, sample_weight, classes)[target]
+        if not sample_weight.any():
+            raise ValueError("All samples have the weight zero: sample_weight times class_weight.")
         images = LabelledImages.from_arrays(rows, target, sample_weight, image_format)
         validation = None
         if self.early_stopping:
@@ -269,18 +527,15 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         class_weight = compute_class_weight(
             self.class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
         )
-        if (class_weight < 0).any() or not class_weight.any():
-            raise ValueError(
-                f"class_weight must have no negative and some positive weight, "
-                f"got {self.class_weight}."
-            )
+        if (class_weight < 0).any():
+            raise ValueError(f"class_weight must not be negative, got {self.class_weight}.")
         return class_weight
 
     def _make_module_factory(self, n_classes, n_channels):
         hidden_layer_sizes = self.hidden_layer_sizes
         if isinstance(hidden_layer_sizes, Integral):
             hidden_layer_sizes = (hidden_layer_sizes,)
-        factory = partial(
+        return partial(
             DeepLeNet,
             n_classes,
             n_channels,
@@ -291,19 +546,18 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             hidden_layer_sizes=_check_sizes("hidden_layer_sizes", hidden_layer_sizes),
             dropout=self.dropout,
         )
-        return factory
 
     def _make_net(self, module, n_samples, validation, device, is_partial):
         batch_size, max_epochs = training_budget(n_samples, augmented=self.augmentation is not None)
-        callbacks = [] if is_partial else [schedule() for schedule in LR_SCHEDULES[self.lr_schedule]]
+        callbacks = (
+            [] if is_partial else [schedule() for schedule in LR_SCHEDULES[self.lr_schedule]]
+        )
         if validation is not None:
             callbacks += early_stopping_callbacks(self.n_iter_no_change)
         net = ImageClassifierNet(
             module,
             criterion=LOSSES[self.output],
-            optimizer=OPTIMIZERS[self.optimizer]
-            if isinstance(self.optimizer, str)
-            else self.optimizer,
+            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             lr=self.lr,
             batch_size=batch_size if self.batch_size == "auto" else self.batch_size,
@@ -329,7 +583,7 @@ def _continue_from(previous, net, with_optimizer):
             "set warm_start=False and call fit to train another network."
         )
     net.module_.load_state_dict(weights)
-    net.history_ = previous.history_
+    net.history_ = copy(previous.history_)
     if with_optimizer:
         rates = [group["lr"] for group in net.optimizer_.param_groups]
         net.optimizer_.load_state_dict(previous.optimizer_.state_dict())
@@ -340,7 +594,7 @@ def _continue_from(previous, net, with_optimizer):
 def _check_sizes(name, values, lengths=None):
     """Turn a parameter into a tuple of positive integers, of one of the `lengths`."""
     sizes = tuple(values)
-    wrong = not all(isinstance(size, Integral) and size > 0 for size in sizes)
+    wrong = not all(isinstance(size, Integral) and int(size) > 0 for size in sizes)
     if wrong or (lengths and len(sizes) not in lengths):
         count = f"{' or '.join(map(str, lengths))} " if lengths else ""
         raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")

@@ -121,19 +121,16 @@ class ImageFormat:
         ValueError
             If the values are so large that their variance is no float64.
         """
-        weights = (sample_weight / sample_weight.sum()).split(
-            max(1, _PIXELS_AT_ONCE // pixels.shape[1])
-        )
-        chunks = index.split(len(weights[0]))
-
-        def weighted_mean(function):
-            return sum(
-                function(self._unflatten(pixels[chunk].double())).nanmean(dim=(2, 3)).T @ weight
-                for chunk, weight in zip(chunks, weights, strict=True)
-            )[:, None, None]
-
-        self.mean = weighted_mean(lambda values: values)
-        self.std = weighted_mean(lambda values: (values - self.mean) ** 2).sqrt()
+        chunk = max(1, _PIXELS_AT_ONCE // pixels.shape[1])
+        mean, variance = torch.zeros(2, self.shape[2], dtype=torch.float64)
+        weights = sample_weight / sample_weight.sum()
+        for rows, weight in zip(index.split(chunk), weights.split(chunk), strict=True):
+            mean += weight @ self._unflatten(pixels[rows].double()).nanmean(dim=(2, 3))
+        self.mean = mean[:, None, None]
+        for rows, weight in zip(index.split(chunk), weights.split(chunk), strict=True):
+            deviation = self._unflatten(pixels[rows].double()) - self.mean
+            variance += weight @ (deviation**2).nanmean(dim=(2, 3))
+        self.std = variance.sqrt()[:, None, None]
         if not self.std.isfinite().all():
             raise ValueError("The pixel values of X are too large: their variance overflows.")
         self.std[self.std == 0] = 1.0

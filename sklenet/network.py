@@ -3,11 +3,12 @@
 import math
 from collections import OrderedDict
 
+import torch
 from torch import nn
 
 from .activations import activation_gain, is_monotonic, make_activation
 
-__all__ = ["IMAGE_SIZE", "DeepLeNet"]
+__all__ = ["IMAGE_SIZE", "DeepLeNet", "RowwiseLinear"]
 
 IMAGE_SIZE = 32
 """Height and width of the images that the network reads, in pixels, as for LeNet-5."""
@@ -103,7 +104,8 @@ class DeepLeNet(nn.Module):
                 f"pooling={pooling!r} is unknown; the known names are {sorted(_POOLINGS)}."
             )
         pool_first = pooling == "max" and is_monotonic(activation)
-        features, head = OrderedDict(), OrderedDict()
+        features: OrderedDict[str, nn.Module] = OrderedDict()
+        head: OrderedDict[str, nn.Module] = OrderedDict()
         size, number = IMAGE_SIZE, 1
         for out_channels in conv_channels:
             convolution, pool = f"C{number}", f"S{number + 1}"
@@ -120,13 +122,13 @@ class DeepLeNet(nn.Module):
         features["flatten"] = nn.Flatten()
         in_features = in_channels * size**2
         for out_features in hidden_layer_sizes:
-            head[f"F{number}"] = nn.Linear(in_features, out_features)
+            head[f"F{number}"] = RowwiseLinear(in_features, out_features)
             head[f"activation{number}"] = make_activation(activation)
             if dropout:
                 head[f"dropout{number}"] = nn.Dropout(dropout)
             in_features = out_features
             number += 1
-        head["output"] = nn.Linear(in_features, n_classes)
+        head["output"] = RowwiseLinear(in_features, n_classes)
         self.features = nn.Sequential(features)
         self.head = nn.Sequential(head)
         self._initialize(activation_gain(make_activation(activation)))
@@ -137,7 +139,8 @@ class DeepLeNet(nn.Module):
                 fan_in = module.weight[0].numel()
                 layer_gain = 1 if module is self.head.output else gain
                 nn.init.normal_(module.weight, std=layer_gain / math.sqrt(fan_in))
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images):
         """Compute the class scores of a batch of images.
@@ -153,6 +156,36 @@ class DeepLeNet(nn.Module):
             The scores before softmax or sigmoid (logits).
         """
         return self.head(self.features(images))
+
+
+class RowwiseLinear(nn.Linear):
+    """A fully connected layer whose output for a row does not depend on the other rows.
+
+    The library behind `torch.nn.Linear` sums the products of a row in an order that varies with
+    the number of rows and with the position of the row, so that a prediction would change in its
+    last digits with the other samples of the call. oneDNN has one order for two rows or more; it
+    is used on the CPU where no gradient is wanted. Elsewhere the layer is `torch.nn.Linear`.
+    """
+
+    def forward(self, x):
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (n_samples, in_features)
+            The input.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, out_features)
+            The output.
+        """
+        usable = x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        if torch.is_grad_enabled() or not usable:
+            return super().forward(x)
+        rows = x.expand(2, -1) if len(x) == 1 else x
+        output = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
+        return output[: len(x)]
 
 
 def _remaining_pixels(size, layer, kernel_size):

@@ -1,0 +1,79 @@
+"""What happens during training besides the steps themselves."""
+
+from skorch.callbacks import Callback, EarlyStopping
+from torch.optim.lr_scheduler import OneCycleLR
+
+__all__ = ["LR_SCHEDULES", "OneCycle", "ValidationAccuracy", "early_stopping_callbacks"]
+
+
+class OneCycle(Callback):
+    """Raise the learning rate to its peak and lower it to zero, once in a fit.
+
+    The schedule of Smith and Topin [1]_ as PyTorch implements it, stepped with each batch.
+
+    References
+    ----------
+    .. [1] L. N. Smith, N. Topin, "Super-Convergence: Very Fast Training of Neural Networks Using
+       Large Learning Rates", 2017, arXiv:1708.07120.
+    """
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.scheduler_ = OneCycleLR(
+            net.optimizer_,
+            max_lr=net.lr,
+            total_steps=net.max_epochs * len(net.get_iterator(X, training=True)),
+            cycle_momentum=False,
+        )
+        self.is_first_ = True
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training:
+            if not self.is_first_:
+                self.scheduler_.step()
+            self.is_first_ = False
+
+    def on_train_end(self, net, **kwargs):
+        del self.scheduler_
+
+
+class ValidationAccuracy(Callback):
+    """Record the weighted accuracy on the validation data as ``valid_acc``."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.correct_, self.total_ = 0.0, 0.0
+
+    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
+        if not training:
+            _, (target, sample_weight) = batch
+            weight = sample_weight.double()
+            self.correct_ += float(weight @ (y_pred.argmax(dim=1) == target).double())
+            self.total_ += float(weight.sum())
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("valid_acc", self.correct_ / self.total_)
+
+
+def early_stopping_callbacks(n_iter_no_change):
+    """Stop when the validation accuracy no longer improves, and restore the best weights.
+
+    Parameters
+    ----------
+    n_iter_no_change : int
+        Epochs without improvement after which training stops.
+
+    Returns
+    -------
+    list of skorch.callbacks.Callback
+        The callbacks, in their order.
+    """
+    stopping = EarlyStopping(
+        "valid_acc",
+        patience=n_iter_no_change,
+        lower_is_better=False,
+        threshold_mode="abs",
+        load_best=True,
+    )
+    return [ValidationAccuracy(), stopping]
+
+
+LR_SCHEDULES = {"one_cycle": (OneCycle,), "constant": ()}
