@@ -106,35 +106,42 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         return tags
 
 
-# Of each method: what it does to the images, the classifier, and the settings worth a search. The
-# networks read the images themselves. Images of unit length let one `gamma` suit every image size.
+def _pipeline(scaler, classifier):
+    return Pipeline([("scaler", scaler), ("classifier", classifier)])
+
+
+# Each method with the settings that are worth a search. The networks scale the images themselves.
+# Among images of unit length distances do not depend on the number of pixels: one gamma suits all.
 _UNIT_LENGTH = make_pipeline(PixelScaler(), Normalizer())
 _METHODS = {
     "deep_lenet": (
-        "passthrough",
-        DeepLeNetClassifier(),
+        _pipeline("passthrough", DeepLeNetClassifier()),
         {"classifier__activation": ["sigmoid", "tanh", "relu", "l_relu"]},
     ),
     "lenet5": (
-        "passthrough",
-        DeepLeNetClassifier(
-            "sigmoid", conv_channels=(6, 16), pooling="avg", hidden_layer_sizes=(120, 84)
+        _pipeline(
+            "passthrough",
+            DeepLeNetClassifier(
+                "sigmoid", conv_channels=(6, 16), pooling="avg", hidden_layer_sizes=(120, 84)
+            ),
         ),
         {"classifier__activation": ["sigmoid", "tanh"]},
     ),
     "svm": (
-        _UNIT_LENGTH,
-        SVC(C=5, gamma=2.5),
-        {"classifier__C": [2, 5, 10], "classifier__gamma": [1.5, 2.5, 4]},
+        _pipeline(_UNIT_LENGTH, SVC(C=5, gamma=2.5)),
+        {"classifier__C": [2, 5, 10], "classifier__gamma": [1.5, 2.5]},
     ),
     "mlp": (
-        PixelScaler(),
-        MLPClassifier(hidden_layer_sizes=(800,), early_stopping=True),
+        _pipeline(
+            PixelScaler(),
+            MLPClassifier(
+                (800,), alpha=1e-2, batch_size=64, early_stopping=True, n_iter_no_change=20
+            ),
+        ),
         {"classifier__alpha": [1e-4, 1e-2], "classifier__hidden_layer_sizes": [(100,), (800,)]},
     ),
     "knn": (
-        _UNIT_LENGTH,
-        KNeighborsClassifier(n_neighbors=3, weights="distance"),
+        _pipeline(_UNIT_LENGTH, KNeighborsClassifier(n_neighbors=3, weights="distance")),
         {"classifier__n_neighbors": [1, 3, 5]},
     ),
 }
@@ -150,15 +157,14 @@ def make_method(name, *, random_state=None, device="auto"):
     name : {"deep_lenet", "lenet5", "svm", "mlp", "knn"}
         The method; see the Notes.
     random_state : int, RandomState instance or None, default=None
-        Seed of the networks.
+        Source of the randomness of the networks.
     device : str or torch.device, default="auto"
         Where "deep_lenet" and "lenet5" are trained, as for `DeepLeNetClassifier`.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        An unfitted pipeline of the steps "scaler" and "classifier", which takes images or flat
-        rows.
+        Unfitted steps "scaler" and "classifier", which take images or flat rows.
 
     Raises
     ------
@@ -167,12 +173,17 @@ def make_method(name, *, random_state=None, device="auto"):
 
     Notes
     -----
-    The settings were chosen on training images only.
+    "deep_lenet" is `DeepLeNetClassifier` as it comes. "lenet5" is the original LeNet-5 [1]_ with
+    the same training: 6 and 16 kernels, average down-sampling, 120 and 84 hidden units, sigmoid.
 
-    "deep_lenet" is `DeepLeNetClassifier` as it is, "lenet5" the original LeNet-5 [1]_ with the same
-    training: 6 and 16 kernels, average down-sampling, 120 and 84 hidden units, sigmoid.
-
-    NOTES
+    The other settings were chosen on training images: by 5-fold cross-validation on scikit-learn's
+    digits and on random splits of MNIST's training set (6,000 to train, 3,000 or 4,000 to
+    validate), where they reach the accuracies given here in this order. "svm" has an RBF kernel on
+    images of unit length (0.990, 0.966; with pixels in [0, 1] and ``gamma="scale"`` 0.989, 0.960).
+    "knn" weighs the 3 nearest neighbours by their distance, also between images of unit length
+    (0.986, 0.950; with pixels in [0, 1] 0.988, 0.943). "mlp" has one hidden layer of 800 units as
+    in [2]_, pixels in [0, 1] and early stopping (0.970, 0.954; with `MLPClassifier`'s own `alpha`
+    and `batch_size` 0.969, 0.948).
 
     References
     ----------
@@ -189,6 +200,82 @@ def make_method(name, *, random_state=None, device="auto"):
     >>> make_method("knn").fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.95
     True
     """
-    scaler, classifier, _ = _METHODS[_known(name)]
-    method = Pipeline([("scaler", clone_step(scaler)), ("classifier", clone(classifier))])
-    return method
+    method = clone(_entry(name)[0])
+    given = {"classifier__random_state": random_state, "classifier__device": device}
+    known = method.get_params()
+    return method.set_params(**{key: value for key, value in given.items() if key in known})
+
+
+def search_grid(name):
+    """List the settings of a method that are worth a search.
+
+    Parameters
+    ----------
+    name : {"deep_lenet", "lenet5", "svm", "mlp", "knn"}
+        The method.
+
+    Returns
+    -------
+    dict of str to list
+        A parameter grid for `make_method(name)`; it contains the settings that `make_method`
+        chooses.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists the known ones.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklenet.baselines import make_method, search_grid
+    >>> search_grid("knn")
+    {'classifier__n_neighbors': [1, 3, 5]}
+    >>> search = GridSearchCV(make_method("knn"), search_grid("knn"))
+    """
+    grid = _entry(name)[1]
+    return {parameter: list(values) for parameter, values in grid.items()}
+
+
+def search_space(*, random_state=None, device="auto"):
+    """Make one pipeline and one grid with which a grid search compares all methods.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Source of the randomness of the networks.
+    device : str or torch.device, default="auto"
+        Where "deep_lenet" and "lenet5" are trained, as for `DeepLeNetClassifier`.
+
+    Returns
+    -------
+    pipeline : sklearn.pipeline.Pipeline
+        Steps "scaler" and "classifier".
+    param_grid : list of dict
+        For each method its two steps and its `search_grid`; within "deep_lenet" that is the
+        activations.
+
+    See Also
+    --------
+    sklenet.comparison.compare_methods : Compares the methods by more than their accuracy.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklenet.baselines import search_space
+    >>> search = GridSearchCV(*search_space(random_state=0), n_jobs=2)
+    """
+    methods = {
+        name: make_method(name, random_state=random_state, device=device) for name in METHODS
+    }
+    param_grid = [
+        {step: [part] for step, part in method.steps} | search_grid(name)
+        for name, method in methods.items()
+    ]
+    return methods[METHODS[0]], param_grid
+
+
+def _entry(name):
+    if name not in METHODS:
+        raise ValueError(f"The method {name!r} is unknown; the known ones are {list(METHODS)}.")
+    return _METHODS[name]

@@ -31,6 +31,8 @@ from .training import (
 
 __all__ = ["DeepLeNetClassifier"]
 
+_ADAMW_WEIGHT_DECAY = 0.3
+
 
 class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     """The deep LeNet-5 as a scikit-learn classifier of small images.
@@ -61,10 +63,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or a class of `torch.optim` or a `functools.partial` of one, which is called with
         the parameters, `lr` and `weight_decay`. "sgd" has no momentum.
-    lr : float, default=3e-3
+    lr : float, default=5e-3
         Learning rate; the peak of the "one_cycle" schedule.
-    weight_decay : float, default=0.05
-        Weight decay of the optimiser.
+    weight_decay : float or "auto", default="auto"
+        Weight decay of the optimiser. "auto" is 0.3 for "adamw", which decays the weights apart
+        from the gradient [2]_, and none for all others.
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
         How the learning rate changes in a fit. "one_cycle" raises it to `lr` and lowers it to
         zero, batch by batch [3]_.
@@ -186,7 +189,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "output": [StrOptions(set(LOSSES))],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -214,8 +217,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         dropout=0.0,
         output="softmax",
         optimizer="adamw",
-        lr=3e-3,
-        weight_decay=0.05,
+        lr=5e-3,
+        weight_decay="auto",
         lr_schedule="one_cycle",
         batch_size="auto",
         max_epochs="auto",
@@ -485,7 +488,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         device = resolve_device(self.device)
         module = self._make_module_factory(len(classes), image_format.shape[2])
         random_state = check_random_state(self.random_state if previous is None else self._random)
-        target = np.searchsorted(classes, y)
+        target = np.zeros(len(y), dtype=np.int64)
+        weighted = sample_weight > 0  # the other rows may have labels that are no classes
+        target[weighted] = np.searchsorted(classes, y[weighted])
         sample_weight = sample_weight * self._class_weight(y, sample_weight, classes)[target]
         if not sample_weight.any():
             raise ValueError("All samples have the weight zero: sample_weight times class_weight.")
@@ -554,11 +559,14 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         )
         if validation is not None:
             callbacks += early_stopping_callbacks(self.n_iter_no_change)
+        weight_decay = self.weight_decay
+        if weight_decay == "auto":
+            weight_decay = _ADAMW_WEIGHT_DECAY if self.optimizer == "adamw" else 0.0
         net = ImageClassifierNet(
             module,
             criterion=LOSSES[self.output],
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
-            optimizer__weight_decay=self.weight_decay,
+            optimizer__weight_decay=weight_decay,
             lr=self.lr,
             batch_size=batch_size if self.batch_size == "auto" else self.batch_size,
             max_epochs=max_epochs if self.max_epochs == "auto" else self.max_epochs,

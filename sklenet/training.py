@@ -199,8 +199,9 @@ def training_budget(n_samples, augmented=False):
     max_epochs : int
         Passes over the data.
     """
-    batch_size = min(256, max(16, 2 ** round(math.log2(n_samples) / 2)))
-    return batch_size, 10
+    batch_size = min(max(2 ** math.floor(math.log2(n_samples) / 2), 16), 512)
+    max_epochs = min(400 / n_samples**0.4, 30)
+    return batch_size, max(1, round(2 * max_epochs if augmented else max_epochs))
 
 
 def resolve_device(device):

@@ -1,0 +1,17 @@
+"""scikit-learn's own checks, none of them expected to fail."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklenet import DeepLeNetClassifier
+
+
+@parametrize_with_checks(
+    [
+        DeepLeNetClassifier(),
+        DeepLeNetClassifier(activation="sigmoid"),
+        DeepLeNetClassifier(early_stopping=True),
+        DeepLeNetClassifier(conv_channels=(6, 16), hidden_layer_sizes=(120, 84)),
+    ]
+)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)

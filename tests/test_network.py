@@ -1,0 +1,117 @@
+import pytest
+import torch
+from torch import nn
+
+from sklenet import DeepLeNet
+from sklenet.activations import ACTIVATIONS
+
+
+def n_parameters(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def layers(network):
+    return dict([*network.features.named_children(), *network.head.named_children()])
+
+
+def test_default_is_the_network_of_the_paper():
+    network = DeepLeNet()
+    assert n_parameters(network) == 1_760_875
+    shapes = {
+        name: tuple(layer.weight.shape)
+        for name, layer in layers(network).items()
+        if hasattr(layer, "weight")
+    }
+    assert shapes == {
+        "C1": (32, 1, 5, 5),
+        "C3": (64, 32, 5, 5),
+        "F5": (1024, 1600),
+        "F6": (67, 1024),
+        "output": (10, 67),
+    }
+
+
+def test_lenet5_is_the_same_class_with_other_numbers():
+    network = DeepLeNet(
+        conv_channels=(6, 16), hidden_layer_sizes=(120, 84), pooling="avg", activation="sigmoid"
+    )
+    # C1 156, C3 fully connected 2416, F5 48120, F6 10164, output 850.
+    assert n_parameters(network) == 156 + 2416 + 48120 + 10164 + 850
+
+
+@pytest.mark.parametrize(
+    ("in_channels", "n_classes", "options"),
+    [
+        (3, 2, {}),
+        (1, 5, {"conv_channels": (4,)}),
+        (4, 3, {"conv_channels": (4, 5, 6), "kernel_size": 3}),
+        (1, 10, {"hidden_layer_sizes": ()}),
+        (2, 7, {"pooling": "avg", "dropout": 0.5, "activation": nn.PReLU}),
+    ],
+)
+def test_any_shape(in_channels, n_classes, options):
+    network = DeepLeNet(n_classes, in_channels, **options)
+    assert network(torch.zeros(6, in_channels, 32, 32)).shape == (6, n_classes)
+
+
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_follows_the_convolution_whatever_the_order_of_computation(name, pooling):
+    torch.manual_seed(0)
+    network = DeepLeNet(activation=name, pooling=pooling, conv_channels=(4,)).double()
+    images = torch.randn(5, 1, 32, 32, dtype=torch.float64)
+    activation = ACTIVATIONS[name]()
+    pool = nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
+    expected = pool(activation(network.features.C1(images))).flatten(1)
+    torch.testing.assert_close(network.features(images), expected)
+
+
+def test_a_layer_without_pixels_is_named():
+    with pytest.raises(ValueError, match="No pixels are left after layer C5"):
+        DeepLeNet(conv_channels=(4, 4, 4, 4), kernel_size=7)
+    with pytest.raises(ValueError, match="No pixels are left after layer C1"):
+        DeepLeNet(kernel_size=33)
+    with pytest.raises(ValueError, match="No pixels are left after layer S2"):
+        DeepLeNet(conv_channels=(4,), kernel_size=32)
+
+
+def test_unknown_pooling_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"pooling='min' is unknown; .*\['avg', 'max'\]"):
+        DeepLeNet(pooling="min")
+
+
+def test_initial_weights_suit_the_activation():
+    """The gradient in the first layer is far from the one that PyTorch's own weights leave."""
+    torch.manual_seed(0)
+    network, images = DeepLeNet(activation="sigmoid"), torch.randn(32, 1, 32, 32)
+
+    def relative_gradient():
+        network.zero_grad()
+        network(images).square().sum().backward()
+        gradients = [layer.weight.grad.norm() for layer in (network.features.C1, network.head.F6)]
+        return gradients[0] / gradients[1]
+
+    with_gain = relative_gradient()
+    for layer in layers(network).values():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    assert with_gain > 10 * relative_gradient()
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 13, 64])
+def test_output_of_a_row_does_not_depend_on_the_others(n_rows):
+    torch.manual_seed(0)
+    network = DeepLeNet(n_classes=3).eval().to(memory_format=torch.channels_last)
+    images = torch.randn(100, 1, 32, 32)
+    rows = torch.randperm(100)[:n_rows]
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images[rows]), network(images)[rows], rtol=0, atol=0)
+
+
+def test_output_is_the_same_with_and_without_gradients():
+    torch.manual_seed(0)
+    network = DeepLeNet()
+    images = torch.randn(9, 1, 32, 32)
+    with torch.no_grad():
+        without = network(images)
+    torch.testing.assert_close(network(images).detach(), without, rtol=1e-4, atol=1e-5)

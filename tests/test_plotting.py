@@ -1,0 +1,121 @@
+"""The display of the most confident mistakes."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.naive_bayes import GaussianNB
+
+from sklenet.datasets import load_digits_images
+from sklenet.plotting import MistakesDisplay
+
+pytest.importorskip("matplotlib")
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+X, y = load_digits_images()
+Y_TRUE = np.array([0, 1, 2, 3, 4])
+Y_PRED = np.array([0, 7, 2, 8, 9])
+CONFIDENCE = np.array([0.99, 0.6, 0.9, 0.8, 0.7])
+# The mistakes are the samples 1, 3 and 4, of which the classifier is surest about 3, then 4.
+MOST_CONFIDENT = [3, 4, 1]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def display(images=X[:5], **arguments):
+    return MistakesDisplay.from_predictions(images, Y_TRUE, Y_PRED, CONFIDENCE, **arguments)
+
+
+def drawn(display):
+    return [np.asarray(ax.images[0].get_array()) for ax in display.axes_.flat if ax.images]
+
+
+def test_it_shows_the_most_confident_mistakes_first():
+    mistakes = display(n_mistakes=2)
+    assert_array_equal(mistakes.y_true, Y_TRUE[MOST_CONFIDENT[:2]])
+    assert_array_equal(mistakes.y_pred, Y_PRED[MOST_CONFIDENT[:2]])
+    assert_array_equal(mistakes.confidence, CONFIDENCE[MOST_CONFIDENT[:2]])
+    for image, sample in zip(drawn(mistakes), MOST_CONFIDENT, strict=False):
+        assert_allclose(image * 16, X[sample])
+
+
+def test_each_image_is_titled_with_label_prediction_and_confidence():
+    titles = [ax.get_title() for ax in display().axes_.flat]
+    assert titles == ["3 → 8\n0.800", "4 → 9\n0.700", "1 → 7\n0.600", ""]
+
+
+def test_equally_confident_mistakes_keep_their_order():
+    mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, np.ones(5))
+    assert_array_equal(mistakes.y_true, [1, 3, 4])
+
+
+def test_flat_rows_are_images_too():
+    for image, same in zip(drawn(display()), drawn(display(X[:5].reshape(5, 64))), strict=True):
+        assert_array_equal(image, same)
+
+
+def test_flat_rows_that_are_not_square_need_their_shape():
+    rows = np.arange(5 * 12).reshape(5, 12)
+    mistakes = display(rows, image_shape=(3, 4))
+    assert mistakes.images.shape == (3, 3, 4)
+    assert_allclose(mistakes.images[0] * 59, rows[3].reshape(3, 4))
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_images_with_three_channels_are_drawn_in_colour(channels_first):
+    colours = np.random.default_rng(0).random((5, 8, 6, 3))
+    images = np.moveaxis(colours, -1, 1) if channels_first else colours
+    # The largest and the smallest pixel are stretched to the range that matplotlib draws.
+    assert_allclose(display(images).images * colours[[3, 4, 1]].max(), colours[[3, 4, 1]])
+
+
+def test_images_with_two_channels_are_drawn_in_grey():
+    mistakes = display(np.zeros((5, 2, 8, 8)))
+    assert mistakes.images.shape == (3, 8, 8)
+
+
+def test_without_mistakes_it_says_so():
+    mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_TRUE, CONFIDENCE)
+    assert mistakes.figure_.get_suptitle() == "No mistakes"
+    assert drawn(mistakes) == []
+
+
+def test_from_estimator_predicts():
+    bayes = GaussianNB().fit(X[:500].reshape(500, 64), y[:500])
+    rows, labels = X[500:].reshape(-1, 64), y[500:]
+    mistakes = MistakesDisplay.from_estimator(bayes, rows, labels, n_mistakes=3)
+    expected = MistakesDisplay.from_predictions(
+        rows, labels, bayes.predict(rows), bayes.predict_proba(rows).max(axis=1), n_mistakes=3
+    )
+    assert_array_equal(mistakes.images, expected.images)
+    assert_array_equal(mistakes.confidence, expected.confidence)
+
+
+def test_the_plot_has_the_columns_the_colours_and_the_figure_that_are_asked_for():
+    figure = Figure()
+    mistakes = display(n_columns=2, cmap="gray", values_format=".1f", figure=figure)
+    assert mistakes.figure_ is figure
+    assert mistakes.axes_.shape == (2, 2)
+    assert mistakes.axes_[0, 0].get_title().endswith("\n0.8")
+    assert mistakes.axes_[0, 0].images[0].get_cmap().name == "gray"
+    assert mistakes.plot(figure=Figure()) is mistakes
+
+
+def test_a_classifier_without_confidence_is_refused():
+    class Unsure(ClassifierMixin, BaseEstimator):
+        pass
+
+    with pytest.raises(ValueError, match="Unsure has neither predict_proba nor decision_function"):
+        MistakesDisplay.from_estimator(Unsure(), X, y)
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        display(X[:4])
+    with pytest.raises(ValueError, match="n_mistakes must be at least 1, got 0"):
+        display(n_mistakes=0)

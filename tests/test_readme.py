@@ -1,0 +1,29 @@
+"""The code of the README runs, and its table is that of the benchmark."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    assert blocks
+    namespace = {"__name__": "readme"}
+    for block in blocks:
+        exec(block, namespace)
+
+
+def test_table_is_that_of_the_benchmark():
+    results = (ROOT / "benchmarks/results/mnist/comparison.md").read_text(encoding="utf-8")
+    table = [line for line in results.splitlines() if line.startswith("|")]
+    assert len(table) > 2
+    assert "\n".join(table) in README
+
+
+def test_linked_files_exist():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
