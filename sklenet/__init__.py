@@ -1,7 +1,26 @@
 """A deep LeNet-5 for small images behind the scikit-learn estimator interface."""
 
 from .activations import LReLU
+from .baselines import METHODS, PixelScaler, make_method, search_grid, search_space
 from .classifier import DeepLeNetClassifier
+from .comparison import compare_methods
+from .datasets import fetch_mnist, load_digits_images, load_idx, load_idx_folder
 from .network import DeepLeNet
+from .plotting import MistakesDisplay
 
-__all__ = ["DeepLeNet", "DeepLeNetClassifier", "LReLU"]
+__all__ = [
+    "METHODS",
+    "DeepLeNet",
+    "DeepLeNetClassifier",
+    "LReLU",
+    "MistakesDisplay",
+    "PixelScaler",
+    "compare_methods",
+    "fetch_mnist",
+    "load_digits_images",
+    "load_idx",
+    "load_idx_folder",
+    "make_method",
+    "search_grid",
+    "search_space",
+]

@@ -33,7 +33,17 @@ _PREDICTION_BATCH = 256
 
 
 class OneVsRestLoss(nn.Module):
-    """Logistic loss of each class against the rest, summed over the classes."""
+    """Logistic loss of each class against the rest, summed over the classes.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Share of each label that is spread evenly over all classes.
+    """
+
+    def __init__(self, label_smoothing=0.0):
+        super().__init__()
+        self.label_smoothing = label_smoothing
 
     def forward(self, logits, target):
         """Compute the loss of each sample.
@@ -50,7 +60,9 @@ class OneVsRestLoss(nn.Module):
         torch.Tensor of shape (n_samples,)
             The losses, in nats.
         """
-        wanted = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
+        n_classes = logits.shape[1]
+        wanted = functional.one_hot(target, n_classes) * (1 - self.label_smoothing)
+        wanted = (wanted + self.label_smoothing / n_classes).to(logits.dtype)
         losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
         return losses.sum(dim=1)
 

@@ -269,6 +269,7 @@ def test_bad_images_are_refused_before_training(digits, change, error, message):
         ({"pooling": "min"}, "'pooling' parameter .*'avg'"),
         ({"optimizer": "lion"}, "'optimizer' parameter .*'adamw'"),
         ({"lr": 0}, "'lr' parameter"),
+        ({"label_smoothing": 1}, "'label_smoothing' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
         ({"lr_schedule": "step"}, "'lr_schedule' parameter .*'one_cycle'"),
         ({"batch_size": 0}, "'batch_size' parameter"),
@@ -362,23 +363,26 @@ class FirstLoss(Callback):
             self.batch, self.y_pred, self.loss = batch, y_pred.detach(), float(loss.detach())
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
-def test_the_loss_is_the_weighted_mean(digits, output):
+def test_the_loss_is_the_weighted_mean(digits, output, smoothing):
     X_train, _, y_train, _ = digits
     weight = np.random.default_rng(0).uniform(0.5, 2, len(X_train))
     seen = FirstLoss()
-    Small(output=output, callbacks=[seen], batch_size=1000).fit(X_train, y_train, weight)
-    _, (target, _) = seen.batch
-    sizes = np.bincount(target)
-    assert sizes.sum() == len(X_train)
-    logits = seen.y_pred.double().numpy()
-    if output == "softmax":
-        losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(logits)), target]
-    else:
-        sign = np.where(np.arange(10) == target.numpy()[:, np.newaxis], 1, -1)
-        losses = np.log1p(np.exp(-sign * logits)).sum(axis=1)
-    weight_of_row = seen.batch[1][1].double().numpy()
+    Small(output=output, label_smoothing=smoothing, callbacks=[seen], batch_size=1000).fit(
+        X_train, y_train, weight
+    )
+    _, (target, weight_of_row) = seen.batch
+    weight_of_row = weight_of_row.double().numpy()
     np.testing.assert_allclose(np.sort(weight_of_row), np.sort(weight / weight.mean()), rtol=1e-5)
+    logits = seen.y_pred.double().numpy()
+    wanted = np.eye(10)[target] * (1 - smoothing) + smoothing / 10
+    if output == "softmax":
+        log_proba = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        losses = -(wanted * log_proba).sum(axis=1)
+    else:
+        proba = 1 / (1 + np.exp(-logits))
+        losses = -(wanted * np.log(proba) + (1 - wanted) * np.log(1 - proba)).sum(axis=1)
     assert seen.loss == pytest.approx(np.average(losses, weights=weight_of_row), rel=1e-5)
 
 

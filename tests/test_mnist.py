@@ -1,4 +1,4 @@
-"""What the default promises, on the real MNIST: trained on training images, scored on test images."""
+"""What the default promises on the real MNIST, scored on its test images."""
 
 import numpy as np
 import pytest
