@@ -20,7 +20,7 @@ def main():
     # A few of the digits keep this under a minute. All the others tell how good the winner
     # is: its score in the search is a little too kind, for it won by that score.
     X_train, X_test, y_train, y_test = train_test_split(
-        X, y, train_size=500, stratify=y, random_state=0
+        X, y, train_size=300, stratify=y, random_state=0
     )
 
     # One pipeline whose last step is the method, and one grid that puts each method there.

@@ -11,6 +11,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch.helper import predefined_split
@@ -32,6 +33,12 @@ from .training import (
 __all__ = ["DeepLeNetClassifier"]
 
 _ADAMW_WEIGHT_DECAY = 0.3
+
+
+def _not_stopping_early(classifier):
+    if classifier.early_stopping:
+        raise AttributeError("partial_fit does not support early_stopping=True.")
+    return True
 
 
 class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
@@ -319,6 +326,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.net_.optimizer_.state.clear()
         return self
 
+    @available_if(_not_stopping_early)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the network for one pass over a chunk of the data.
@@ -343,12 +351,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             As for `fit`; if `classes` is missing in the first call or differs from it later; with
-            ``early_stopping=True`` or ``class_weight="balanced"``.
+            ``class_weight="balanced"``.
         TypeError
             If X is sparse or does not hold numbers.
+        AttributeError
+            With ``early_stopping=True``: a single pass cannot stop early.
         """
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "partial_fit does not support class_weight='balanced': a chunk does not show how "
