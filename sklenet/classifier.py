@@ -158,7 +158,16 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     pixels are centred in 32x32 and their edge pixels are repeated outwards; others are resampled.
     Pixels are standardised with the mean and standard deviation of the training images.
 
-    RECIPE
+    "auto" takes batches of the largest power of two below the square root of the number of images,
+    from 16 to 512, and 400 / n_samples ** 0.4 epochs, from 1 to 30: 25 epochs of 1,000 images, 5 of
+    60,000; with `augmentation` twice as many. This and the defaults of `lr`, `weight_decay` and
+    `label_smoothing` were chosen on training images only: by the accuracy on 10,000 of MNIST's
+    training images after training on 1,000, 10,000 or 50,000 others, and by 5-fold cross-validation
+    on scikit-learn's digits, one to three random splits each. Peak rates of 1e-3 to 6e-3, decays
+    of 0.05 to 1, smoothing of 0 to 0.1, batches of 16 to 128 images and 3 to 10 epochs (on 10,000
+    and 50,000) were tried. The chosen defaults reach VALIDATION. The choice favours accuracy: with
+    label smoothing the probabilities are less sharp than they could be;
+    ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that.
 
     A row of `sample_weight` two is the same as the row given twice: equal rows of equal class are
     merged before training and their weights added, and the fit does not depend on the order of
