@@ -165,8 +165,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     training images after training on 1,000, 10,000 or 50,000 others, and by 5-fold cross-validation
     on scikit-learn's digits, one to three random splits each. Peak rates of 1e-3 to 6e-3, decays
     of 0.05 to 1, smoothing of 0 to 0.1, batches of 16 to 128 images and 3 to 10 epochs (on 10,000
-    and 50,000) were tried. The chosen defaults reach VALIDATION. The choice favours accuracy: with
-    label smoothing the probabilities are less sharp than they could be;
+    and 50,000) were tried. The chosen defaults reach an accuracy of 0.861 with 100 images, 0.969
+    with 1,000, 0.988 with 10,000, 0.994 with 50,000 and 0.994 on the digits. The choice favours
+    accuracy: with label smoothing the probabilities are less sharp than they could be;
     ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that.
 
     A row of `sample_weight` two is the same as the row given twice: equal rows of equal class are
@@ -549,6 +550,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_ = len(epochs)
         self.loss_curve_ = [epoch["train_loss"] for epoch in epochs]
         self.loss_ = self.loss_curve_[-1] if epochs else math.nan
+        for name in ("validation_scores_", "best_validation_score_"):
+            vars(self).pop(name, None)
         if self.early_stopping:
             self.validation_scores_ = [epoch["valid_acc"] for epoch in epochs]
             self.best_validation_score_ = max(self.validation_scores_, default=math.nan)

@@ -473,7 +473,9 @@ def test_warm_start_continues(digits):
 
 def test_fit_without_warm_start_forgets(digits):
     X_train, X_test, y_train, _ = digits
-    classifier = Small().fit(X_test, y_train % 3).fit(X_train, y_train)
+    classifier = Small(early_stopping=True).fit(X_test, y_train % 3)
+    classifier.set_params(early_stopping=False).fit(X_train, y_train)
+    assert not hasattr(classifier, "validation_scores_")
     expected = Small().fit(X_train, y_train)
     assert torch.equal(weights_of(classifier), weights_of(expected))
     assert classifier.n_iter_ == 3
