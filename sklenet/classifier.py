@@ -1,8 +1,6 @@
 """`DeepLeNetClassifier`: parameters, validation and fitted attributes."""
 
 import math
-from contextlib import contextmanager
-from copy import copy
 from functools import partial
 from numbers import Integral, Real
 
@@ -27,6 +25,7 @@ from .training import (
     OPTIMIZERS,
     ImageClassifierNet,
     resolve_device,
+    seeded_torch,
     training_budget,
 )
 
@@ -530,10 +529,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             images.measure()
         images = images.to(device)
 
-        with _seeded_torch(random_state.randint(2**31 - 1), device):
+        with seeded_torch(random_state.randint(2**31 - 1), device):
             net = self._make_net(module, len(images), validation, device, is_partial)
             if previous is not None:
-                _continue_from(previous, net, with_optimizer=is_partial)
+                net.continue_from(previous, with_optimizer=is_partial)
             net.partial_fit(images)
         net.train_split = None  # it holds the validation images
         if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
@@ -551,7 +550,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.loss_curve_ = [epoch["train_loss"] for epoch in epochs]
         self.loss_ = self.loss_curve_[-1] if epochs else math.nan
         for name in ("validation_scores_", "best_validation_score_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if self.early_stopping:
             self.validation_scores_ = [epoch["valid_acc"] for epoch in epochs]
             self.best_validation_score_ = max(self.validation_scores_, default=math.nan)
@@ -611,24 +610,6 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return net.initialize()
 
 
-def _continue_from(previous, net, with_optimizer):
-    """Take over the weights and the history of an earlier net, and its optimiser's moments."""
-    weights = previous.module_.state_dict()
-    shapes = {name: weight.shape for name, weight in net.module_.state_dict().items()}
-    if shapes != {name: weight.shape for name, weight in weights.items()}:
-        raise ValueError(
-            "Training continues with the network of the last fit, whose layers must not change; "
-            "set warm_start=False and call fit to train another network."
-        )
-    net.module_.load_state_dict(weights)
-    net.history_ = copy(previous.history_)
-    if with_optimizer:
-        rates = [group["lr"] for group in net.optimizer_.param_groups]
-        net.optimizer_.load_state_dict(previous.optimizer_.state_dict())
-        for group, lr in zip(net.optimizer_.param_groups, rates, strict=True):
-            group["lr"] = lr
-
-
 def _check_sizes(name, values, lengths=None):
     """Turn a parameter into a tuple of positive integers, of one of the `lengths`."""
     sizes = tuple(values)
@@ -642,16 +623,3 @@ def _check_sizes(name, values, lengths=None):
 def _require_numbers(rows):
     if rows.dtype.kind not in "biuf":
         raise TypeError(f"X must hold numbers, got the dtype {rows.dtype}.")
-
-
-@contextmanager
-def _seeded_torch(seed, device):
-    """Seed PyTorch's generators, and restore them and the algorithms of cuDNN on leaving."""
-    with (
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        torch.backends.cudnn.flags(deterministic=True, benchmark=False),
-    ):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        yield

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,7 @@ __all__ = [
     "ImageClassifierNet",
     "OneVsRestLoss",
     "resolve_device",
+    "seeded_torch",
     "training_budget",
 ]
 
@@ -170,6 +173,43 @@ class ImageClassifierNet(NeuralNet):
             )
             raise
 
+    def continue_from(self, previous, with_optimizer=False):
+        """Take over the weights and the history of an earlier net.
+
+        Parameters
+        ----------
+        previous : ImageClassifierNet
+            A trained net with the same layers.
+        with_optimizer : bool, default=False
+            Whether to take over the moments of its optimiser, too.
+
+        Raises
+        ------
+        ValueError
+            If the layers or the optimiser are others.
+        """
+        weights, own = previous.module_.state_dict(), self.module_.state_dict()
+        if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in own.items()}:
+            raise ValueError(
+                "Training continues with the network of the last fit, whose layers must not "
+                "change; set warm_start=False and call fit to train another network."
+            )
+        self.module_.load_state_dict(weights)
+        self.history_ = copy(previous.history_)
+        if with_optimizer:
+            if type(previous.optimizer_) is not type(self.optimizer_):
+                raise ValueError(
+                    "partial_fit continues with the optimizer of the last call, which must not "
+                    "change; call fit to train with another optimizer."
+                )
+            settings = [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in self.optimizer_.param_groups
+            ]
+            self.optimizer_.load_state_dict(previous.optimizer_.state_dict())
+            for group, setting in zip(self.optimizer_.param_groups, settings, strict=True):
+                group.update(setting)
+
     def logits(self, pixels, image_format):
         """Compute the class scores of images.
 
@@ -214,6 +254,32 @@ def training_budget(n_samples, augmented=False):
     batch_size = min(max(2 ** math.floor(math.log2(n_samples) / 2), 16), 512)
     max_epochs = min(400 / n_samples**0.4, 30)
     return batch_size, max(1, round(2 * max_epochs if augmented else max_epochs))
+
+
+@contextmanager
+def seeded_torch(seed, device):
+    """Seed the generators of PyTorch, and restore them and the algorithms of cuDNN on leaving.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+    device : torch.device
+        The device whose generator is seeded besides that of the CPU.
+
+    Yields
+    ------
+    None
+        Within, the same computation gives the same result.
+    """
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+    ):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
 
 
 def resolve_device(device):

@@ -511,6 +511,16 @@ def test_partial_fit_on_the_first_call(digits):
         classifier.partial_fit(X_train[:1], [17])
 
 
+def test_partial_fit_takes_a_new_rate_and_refuses_a_new_optimizer(digits):
+    X_train, _, y_train, _ = digits
+    classifier = Small().partial_fit(X_train, y_train, classes=range(10))
+    classifier.set_params(lr=1e-5, weight_decay=0.01).partial_fit(X_train, y_train)
+    (group,) = classifier.net_.optimizer_.param_groups
+    assert (group["lr"], group["weight_decay"]) == (1e-5, 0.01)
+    with pytest.raises(ValueError, match="optimizer of the last call, which must not change"):
+        classifier.set_params(optimizer="sgd").partial_fit(X_train, y_train)
+
+
 def test_what_partial_fit_cannot_do(digits):
     X_train, _, y_train, _ = digits
     with pytest.raises(ValueError, match="partial_fit does not support class_weight='balanced'"):
