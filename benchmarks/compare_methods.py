@@ -14,6 +14,7 @@ than chance. The full comparison, whose files the README quotes:
 import argparse
 import io
 import json
+import math
 import os
 import platform
 import shlex
@@ -35,7 +36,7 @@ from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
 from sklenet.plotting import MistakesDisplay
 from sklenet.training import resolve_device
 
-PACKAGES = ["sklenet", "scikit-learn", "scikit-learn-intelex", "torch", "skorch", "numpy", "scipy"]
+PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
 # The colours of Okabe and Ito, which the colour-blind tell apart; the markers differ, too.
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v"]
@@ -43,6 +44,8 @@ MARKERS = ["o", "s", "^", "D", "v"]
 
 def main(argv=None):
     arguments = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not know the sign ±
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
@@ -59,7 +62,11 @@ def main(argv=None):
     print(comparison)
     if options.out:
         images = X if test_set[0] is None else test_set[0]
-        write_files(options.out, make_files(comparison, images, describe_run(options, arguments)))
+        files = make_files(comparison, images, describe_run(options, arguments))
+        try:
+            write_files(options.out, files)
+        except OSError as error:
+            parser.exit(1, f"{parser.prog}: error: cannot write to {options.out}: {error}\n")
         print(f"Written to {options.out}")
 
 
@@ -71,7 +78,9 @@ def make_parser():
     add = parser.add_argument
     add(
         "--data",
+        type=not_empty,
         default="digits",
+        metavar="DATA",
         help="'digits' (scikit-learn's, 8x8), 'mnist' (looked for in SKLENET_DATA, else fetched), "
         "or a folder with the four IDX files of a data set stored as MNIST is; default: digits",
     )
@@ -112,17 +121,23 @@ def make_parser():
         action="store_true",
         help="use the SVM and KNN of scikit-learn-intelex, which must be installed",
     )
-    add("--seed", type=whole_number(0), default=0, help="seed of all randomness; default: 0")
+    add(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="seed of all randomness; default: 0",
+    )
     add(
         "--n-jobs",
-        type=int,
+        type=whole_number(1, 1000),
         default=1,
         metavar="N",
         help="fits at the same time; the times are only comparable with 1, the default",
     )
     add(
         "--out",
-        type=Path,
+        type=folder,
         metavar="FOLDER",
         help="write comparison.md, comparison.json, accuracy_vs_time.png and mistakes.png into "
         "this folder, which is made if it is missing; default: only print the table",
@@ -137,13 +152,25 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
-def whole_number(minimum):
+def whole_number(minimum, maximum=math.inf):
+    limits = f"from {minimum} on" if maximum == math.inf else f"from {minimum} to {maximum}"
+
     def convert(text):
-        if not text.isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {minimum} on")
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {limits}")
         return int(text)
 
     return convert
+
+
+def not_empty(text):
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def folder(text):
+    return Path(not_empty(text))
 
 
 def check_environment(options):
@@ -151,8 +178,6 @@ def check_environment(options):
     resolve_device(options.device)
     if options.accelerate and find_spec("sklearnex") is None:
         raise ValueError("--accelerate needs scikit-learn-intelex; pip install it or leave it out")
-    if options.n_jobs == 0:
-        raise ValueError("argument --n-jobs: must not be 0")
     if options.out:
         if find_spec("matplotlib") is None:
             raise ValueError("--out needs matplotlib for the pictures; pip install it")
@@ -181,6 +206,12 @@ def choose(X, y, n_train, seed):
         raise ValueError(f"argument --n-train: there are only {len(y)} training images")
     if n_train == len(y):
         return X, y
+    n_classes = len(np.unique(y))
+    if not n_classes <= n_train <= len(y) - n_classes:
+        raise ValueError(
+            f"argument --n-train: a stratified choice of {n_train} of {len(y)} images must take "
+            f"and leave at least one for each of the {n_classes} classes"
+        )
     X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
     return X, y
 
@@ -208,7 +239,8 @@ def accelerate(method):
 
 def describe_run(options, arguments):
     versions = {"python": platform.python_version()}
-    for package in PACKAGES:
+    accelerator = ["scikit-learn-intelex"] if options.accelerate else []
+    for package in PACKAGES + accelerator:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
@@ -329,6 +361,8 @@ def write_files(folder, files):
     with TemporaryDirectory(dir=folder) as unfinished:
         for name, content in files.items():
             Path(unfinished, name).write_bytes(content)
+        if any((folder / name).is_dir() for name in files):
+            raise IsADirectoryError(f"{folder} has a folder with the name of a file to write")
         for name in files:
             Path(unfinished, name).replace(folder / name)
 

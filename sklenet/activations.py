@@ -125,7 +125,13 @@ def make_activation(activation):
             "activation must be a name or a callable without arguments that returns an nn.Module "
             f"(a class or a functools.partial), got {activation!r}."
         )
-    module = activation()
+    try:
+        module = activation()
+    except TypeError as error:
+        raise TypeError(
+            f"activation={activation!r} must return an nn.Module when it is called without "
+            f"arguments; it raised: {error}"
+        ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"activation={activation!r} must return an nn.Module when it is called, "
@@ -198,7 +204,7 @@ def activation_gain(module):
     z = torch.linspace(-8, 8, 2000).requires_grad_()
     density = torch.exp(-(z.detach() ** 2) / 2)
     with torch.enable_grad():
-        (slope,) = torch.autograd.grad(module(z).sum(), z)
+        (slope,) = torch.autograd.grad(module(z.clone()).sum(), z)  # it may work in place
     gain = float((density.sum() / (density * slope**2).sum()).sqrt())
     if not 0 < gain < float("inf"):
         raise ValueError(f"The gradient of the activation {module} is zero or not finite.")

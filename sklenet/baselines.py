@@ -19,8 +19,8 @@ class PixelScaler(TransformerMixin, BaseEstimator):
     """Flatten images and divide their pixels by the largest one of the training images.
 
     All pixels are divided by the same number: bytes, for instance, come to lie in [0, 1]. Unlike
-    scikit-learn's scalers it keeps the proportions of the pixels to each other and takes images of
-    every shape that `DeepLeNetClassifier` takes.
+    scikit-learn's scalers it keeps the proportions of the pixels to each other and takes images as
+    `DeepLeNetClassifier` does without `image_shape`.
 
     Attributes
     ----------

@@ -107,13 +107,15 @@ class LabelledImages(Dataset):
         """Let the image format remember the statistics of these images."""
         self.image_format.measure(self.pixels, self.index, self.sample_weight)
 
-    def to(self, device):
+    def to(self, device, pixels=None):
         """Move the data to a device, with weights in the precision of the loss.
 
         Parameters
         ----------
         device : torch.device
             The device.
+        pixels : torch.Tensor, default=None
+            The pixels, where another data set has moved them already.
 
         Returns
         -------
@@ -121,7 +123,8 @@ class LabelledImages(Dataset):
             The same data, on the device.
         """
         labels = (part.to(device) for part in (self.index, self.target, self.sample_weight.float()))
-        return LabelledImages(to_device(self.pixels, device), self.image_format, *labels)
+        pixels = to_device(self.pixels, device) if pixels is None else pixels
+        return LabelledImages(pixels, self.image_format, *labels)
 
     def __len__(self):
         return len(self.index)

@@ -18,11 +18,10 @@ class OneCycle(Callback):
     """
 
     def on_train_begin(self, net, X=None, **kwargs):
+        n_steps = net.max_epochs * len(net.get_iterator(X, training=True))
+        # The last step has a rate of zero: a fit of a single step takes the first of two.
         self.scheduler_ = OneCycleLR(
-            net.optimizer_,
-            max_lr=net.lr,
-            total_steps=net.max_epochs * len(net.get_iterator(X, training=True)),
-            cycle_momentum=False,
+            net.optimizer_, max_lr=net.lr, total_steps=max(n_steps, 2), cycle_momentum=False
         )
         self.is_first_ = True
 

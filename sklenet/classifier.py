@@ -1,7 +1,8 @@
 """`DeepLeNetClassifier`: parameters, validation and fitted attributes."""
 
 import math
-from functools import partial
+from copy import deepcopy
+from functools import partial, wraps
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,6 +33,21 @@ from .training import (
 __all__ = ["DeepLeNetClassifier"]
 
 _ADAMW_WEIGHT_DECAY = 0.3
+
+
+def _unchanged_on_error(method):
+    """Let a method that raises an error leave the estimator as it was."""
+
+    @wraps(method)
+    def wrapper(self, *args, **kwargs):
+        before = self.__dict__.copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    return wrapper
 
 
 def _not_stopping_early(classifier):
@@ -108,7 +124,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one, then MPS, else the CPU.
     callbacks : list of skorch.callbacks.Callback or None, default=None
-        Called while training, as in skorch.
+        Called while training, as in skorch. Those that score the net's own predictions
+        (`EpochScoring`, `BatchScoring`) cannot be used: a target is a class and a weight.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of the batches, dropout, augmentation and the
         hold-out. With an int, the same data, device and number of threads give the same model,
@@ -133,7 +150,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     loss_curve_ : list of float
         Mean training loss of each epoch, in nats.
     validation_scores_ : list of float
-        Accuracy on the held-out data after each epoch; with `early_stopping` only.
+        Accuracy on the held-out data after each epoch of the last fit; with `early_stopping` only.
     best_validation_score_ : float
         The best of them.
     history_ : skorch.history.History
@@ -169,9 +186,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     accuracy: with label smoothing the probabilities are less sharp than they could be;
     ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that.
 
-    A row of `sample_weight` two is the same as the row given twice: equal rows of equal class are
-    merged before training and their weights added, and the fit does not depend on the order of
-    the rows. Rows of weight zero are left out.
+    Interrupting `fit` from the keyboard ends the training, not the program: a search that runs it
+    goes on with the next candidate.
+
+    A row of `sample_weight` two is the same as the row given twice: rows of one class whose bytes
+    are equal are merged before training and their weights added, and the fit does not depend on
+    the order of the rows. Rows of weight zero are left out.
 
     `partial_fit` cannot know how many calls will follow: it trains at the constant rate `lr`. The
     pixel statistics are those of the first call.
@@ -286,7 +306,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     _image_format: ImageFormat
     _random: np.random.RandomState
+    _output: str
 
+    @_unchanged_on_error
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Train the network.
@@ -336,6 +358,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @available_if(_not_stopping_early)
+    @_unchanged_on_error
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the network for one pass over a chunk of the data.
@@ -389,8 +412,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. What is predicted for one does
-            not depend on the others.
+            The images, in a shape that fits the training images. On a CPU, what is predicted for
+            one does not depend on the others.
 
         Returns
         -------
@@ -406,8 +429,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. What is predicted for one does
-            not depend on the others.
+            The images, in a shape that fits the training images. On a CPU, what is predicted for
+            one does not depend on the others.
 
         Returns
         -------
@@ -422,8 +445,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. What is predicted for one does
-            not depend on the others.
+            The images, in a shape that fits the training images. On a CPU, what is predicted for
+            one does not depend on the others.
 
         Returns
         -------
@@ -431,7 +454,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             Logarithms of the probabilities, in the order of `classes_`.
         """
         logits = self._logits(X)
-        if self.output == "sigmoid":
+        if self._output == "sigmoid":  # not the parameter, which may have been set since
             logits = functional.logsigmoid(logits)
         return torch.log_softmax(logits, dim=1).numpy()
 
@@ -441,8 +464,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. What is predicted for one does
-            not depend on the others.
+            The images, in a shape that fits the training images. On a CPU, what is predicted for
+            one does not depend on the others.
 
         Returns
         -------
@@ -474,7 +497,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         rows = self._image_format.flatten(as_array(X))
         rows = validate_data(self, rows, reset=False)
         _require_numbers(rows)
-        return self.net_.logits(as_tensor(rows), self._image_format).double()
+        logits = self.net_.logits(as_tensor(rows), self._image_format).double()
+        if not logits.isfinite().all():
+            raise ValueError(
+                "X has values so far from those of the training images that the network overflows."
+            )
+        return logits
 
     def _check_partial_fit_classes(self, classes):
         if classes is not None:
@@ -513,21 +541,28 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     def _train(self, image_format, rows, y, sample_weight, classes, previous, *, is_partial=False):
         device = resolve_device(self.device)
         module = self._make_module_factory(len(classes), image_format.shape[2])
-        random_state = check_random_state(self.random_state if previous is None else self._random)
+        if previous is None:
+            random_state = check_random_state(self.random_state)
+        else:
+            random_state = deepcopy(self._random)  # an error leaves it where it was
         target = np.zeros(len(y), dtype=np.int64)
         weighted = sample_weight > 0  # the other rows may have labels that are no classes
         target[weighted] = np.searchsorted(classes, y[weighted])
         sample_weight = sample_weight * self._class_weight(y, sample_weight, classes)[target]
-        if not sample_weight.any():
-            raise ValueError("All samples have the weight zero: sample_weight times class_weight.")
+        if not 0 < sample_weight.sum() < math.inf:
+            raise ValueError(
+                "The product of sample_weight and class_weight must have a positive finite sum, "
+                f"got {sample_weight.sum()}."
+            )
         images = LabelledImages.from_arrays(rows, target, sample_weight, image_format)
         validation = None
         if self.early_stopping:
             images, validation = images.split(self.validation_fraction, random_state)
-            validation = validation.to(device)
         if previous is None:
             images.measure()
         images = images.to(device)
+        if validation is not None:
+            validation = validation.to(device, images.pixels)
 
         with seeded_torch(random_state.randint(2**31 - 1), device):
             net = self._make_net(module, len(images), validation, device, is_partial)
@@ -545,6 +580,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.image_shape_ = image_format.shape
         self._image_format = image_format
         self._random = random_state
+        self._output = self.output
         epochs = [epoch for epoch in net.history_ if "train_loss" in epoch]
         self.n_iter_ = len(epochs)
         self.loss_curve_ = [epoch["train_loss"] for epoch in epochs]
@@ -552,7 +588,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         for name in ("validation_scores_", "best_validation_score_"):
             self.__dict__.pop(name, None)
         if self.early_stopping:
-            self.validation_scores_ = [epoch["valid_acc"] for epoch in epochs]
+            n_before = 0 if previous is None else len(previous.history_)
+            last_fit = [epoch for epoch in net.history_[n_before:] if "valid_acc" in epoch]
+            self.validation_scores_ = [epoch["valid_acc"] for epoch in last_fit]
             self.best_validation_score_ = max(self.validation_scores_, default=math.nan)
 
     def _class_weight(self, y, sample_weight, classes):
@@ -560,8 +598,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         class_weight = compute_class_weight(
             self.class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
         )
-        if (class_weight < 0).any():
-            raise ValueError(f"class_weight must not be negative, got {self.class_weight}.")
+        if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
+            raise ValueError(
+                "class_weight must hold finite numbers that are not negative, "
+                f"got {self.class_weight}."
+            )
         return class_weight
 
     def _make_module_factory(self, n_classes, n_channels):
@@ -587,18 +628,27 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         )
         if validation is not None:
             callbacks += early_stopping_callbacks(self.n_iter_no_change)
-        weight_decay = self.weight_decay
-        if weight_decay == "auto":
-            weight_decay = _ADAMW_WEIGHT_DECAY if self.optimizer == "adamw" else 0.0
+        optimizer_options = {}
+        if self.weight_decay != "auto":
+            optimizer_options["optimizer__weight_decay"] = self.weight_decay
+        elif self.optimizer == "adamw":
+            optimizer_options["optimizer__weight_decay"] = _ADAMW_WEIGHT_DECAY
+        for callback in self.callbacks or ():
+            hooks = callback[1] if isinstance(callback, tuple) else callback
+            if not hasattr(hooks, "on_train_begin"):
+                raise TypeError(
+                    "callbacks must be callbacks of skorch or tuples of a name and one, "
+                    f"got {callback!r}."
+                )
         net = ImageClassifierNet(
             module,
             criterion=LOSSES[self.output],
             criterion__label_smoothing=self.label_smoothing,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
-            optimizer__weight_decay=weight_decay,
+            **optimizer_options,
             lr=self.lr,
-            batch_size=batch_size if self.batch_size == "auto" else self.batch_size,
-            max_epochs=max_epochs if self.max_epochs == "auto" else self.max_epochs,
+            batch_size=batch_size if self.batch_size == "auto" else int(self.batch_size),
+            max_epochs=max_epochs if self.max_epochs == "auto" else int(self.max_epochs),
             train_split=validation and predefined_split(validation),
             augment=AUGMENTATIONS.get(self.augmentation),
             callbacks=[*callbacks, *(self.callbacks or [])],

@@ -163,7 +163,9 @@ def _check_methods(methods, seed):
         estimators = {name: clone(estimator) for name, estimator in methods.items()}
     else:
         estimators = {name: make_method(name) for name in methods}
-    for estimator in estimators.values():
+    for name, estimator in estimators.items():
+        if not isinstance(name, str):
+            raise TypeError(f"The names in methods must be strings, got {name!r}.")
         unseeded = [
             key
             for key, value in estimator.get_params().items()

@@ -68,10 +68,10 @@ class ImageFormat:
             side = math.ceil(math.sqrt(n_features))
             self.channels_first = False
             self.shape = image_shape or (side, side, 1)
-            if n_features > math.prod(self.shape):
+            if image_shape and n_features != math.prod(image_shape):
                 raise ValueError(
-                    f"X has {n_features} features, more than image_shape={image_shape} has pixels "
-                    f"({math.prod(self.shape)})."
+                    f"X has {n_features} features, but image_shape={image_shape} has "
+                    f"{math.prod(image_shape)} pixels."
                 )
 
     def flatten(self, X):
@@ -94,8 +94,8 @@ class ImageFormat:
         """
         if np.ndim(X) <= 2:
             return X
-        channels_first = _channels_first(X.shape, self.shape)
-        if X.ndim == 4 and channels_first != self.channels_first:
+        if X.ndim > 4 or _height_width_channels(X.shape, self.channels_first) != self.shape:
+            channels_first = _channels_first(X.shape, self.shape)
             X = np.moveaxis(X, 1, -1) if channels_first else np.moveaxis(X, -1, 1)
         return X.reshape(len(X), math.prod(self.shape))
 
@@ -133,7 +133,8 @@ class ImageFormat:
         self.std = variance.sqrt()[:, None, None]
         if not self.std.isfinite().all():
             raise ValueError("The pixel values of X are too large: their variance overflows.")
-        self.std[self.std == 0] = 1.0
+        # Rounding leaves a constant channel a deviation of some units in the last place.
+        self.std[self.std <= 1e-13 * self.mean.abs()] = 1.0
         return self
 
     def batch(self, pixels):
@@ -203,12 +204,12 @@ def as_tensor(array):
     -------
     torch.Tensor
         Of the same type or, where PyTorch does not compute with that (unsigned integers of more
-        than 8 bits, long double, foreign byte order), of float64.
+        than 8 bits, long double, foreign byte order), of float32 for 16 bits and float64 for more.
     """
     foreign = array.dtype.kind == "u" and array.dtype.itemsize > 1
     foreign |= array.dtype == np.longdouble or not array.dtype.isnative
     if foreign:
-        array = array.astype(np.float64)
+        array = array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
     elif min(array.strides, default=0) < 0:
         array = array.copy()
     with warnings.catch_warnings():
@@ -259,9 +260,11 @@ def _channels_first(X_shape, image_shape=None):
     if len(layouts) == 1:
         return False
     first, last = (X_shape[axis] in _CHANNEL_COUNTS for axis in (1, 3))
-    if first and last:
+    # More channels than rows or columns would be odd: the images are rather something else.
+    unlikely = not last and X_shape[1] >= min(X_shape[2:])
+    if (first and last) or unlikely:
         raise ValueError(
-            "The position of the channels is ambiguous: both the second and the last axis of X, "
+            "The position of the channels is ambiguous: either the second or the last axis of X, "
             f"of shape {X_shape}, may hold them. Pass image_shape=(height, width, channels)."
         )
     return not last

@@ -164,7 +164,8 @@ class RowwiseLinear(nn.Linear):
     The library behind `torch.nn.Linear` sums the products of a row in an order that varies with
     the number of rows and with the position of the row, so that a prediction would change in its
     last digits with the other samples of the call. oneDNN has one order for two rows or more; it
-    is used on the CPU where no gradient is wanted. Elsewhere the layer is `torch.nn.Linear`.
+    is used for float32 on the CPU where no gradient is wanted. Elsewhere the layer is
+    `torch.nn.Linear`.
     """
 
     def forward(self, x):
@@ -180,12 +181,11 @@ class RowwiseLinear(nn.Linear):
         torch.Tensor of shape (n_samples, out_features)
             The output.
         """
-        usable = x.device.type == "cpu" and torch.backends.mkldnn.is_available()
-        if torch.is_grad_enabled() or not usable:
+        is_plain = x.device.type == "cpu" and x.dtype == torch.float32
+        is_traced = torch.is_grad_enabled() or torch.jit.is_tracing()
+        if is_traced or not is_plain or not torch.backends.mkldnn.is_available():
             return super().forward(x)
-        rows = x.expand(2, -1) if len(x) == 1 else x
-        output = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
-        return output[: len(x)]
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
 def _remaining_pixels(size, layer, kernel_size):

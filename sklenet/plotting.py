@@ -93,7 +93,8 @@ class MistakesDisplay:
         if n_mistakes < 1:
             raise ValueError(f"n_mistakes must be at least 1, got {n_mistakes}.")
         X = as_array(X)
-        y_true, y_pred, confidence = map(np.asarray, (y_true, y_pred, confidence))
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        confidence = np.asarray(confidence, dtype=float)
         check_consistent_length(X, y_true, y_pred, confidence)
         mistakes = np.flatnonzero(y_true != y_pred)
         # A stable sort, so that equally confident mistakes come in the order of the samples.

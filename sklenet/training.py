@@ -3,8 +3,9 @@
 import math
 import warnings
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from functools import partial
+from threading import RLock
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ OPTIMIZERS = {
 }
 
 _PREDICTION_BATCH = 256
+_ROWS_OF_A_KERNEL = 16
+_SEEDED = RLock()
 
 
 class OneVsRestLoss(nn.Module):
@@ -101,7 +104,7 @@ class ImageClassifierNet(NeuralNet):
             The net itself.
         """
         super().initialize_module()
-        self.module_ = self.module_.to(memory_format=torch.channels_last)
+        self.module_ = self.module_.to(torch.float32, memory_format=torch.channels_last)
         return self
 
     def get_iterator(self, dataset, training=False):
@@ -206,7 +209,7 @@ class ImageClassifierNet(NeuralNet):
                 {key: value for key, value in group.items() if key != "params"}
                 for group in self.optimizer_.param_groups
             ]
-            self.optimizer_.load_state_dict(previous.optimizer_.state_dict())
+            self.optimizer_.load_state_dict(deepcopy(previous.optimizer_.state_dict()))
             for group, setting in zip(self.optimizer_.param_groups, settings, strict=True):
                 group.update(setting)
 
@@ -223,14 +226,20 @@ class ImageClassifierNet(NeuralNet):
         Returns
         -------
         torch.Tensor of shape (n_samples, n_classes), float32
-            The scores, on the CPU. Those of a row do not depend on the other rows.
+            The scores, on the CPU. Those of a row do not depend on the other rows if they are
+            computed on a CPU.
         """
         self._set_training(False)
-        scores = []
+        device, scores = torch.device(self.device), []
         with torch.inference_mode():
             for rows in pixels.split(_PREDICTION_BATCH):
-                images = image_format.batch(to_device(rows, torch.device(self.device)))
-                scores.append(self.module_(images).cpu())
+                images = image_format.batch(to_device(rows, device))
+                # Kernels treat the last rows of an odd number, and tensors of other strides, in
+                # another way: all batches have full rows of kernels and the strides of a new one.
+                n_rows = math.ceil(len(images) / _ROWS_OF_A_KERNEL) * _ROWS_OF_A_KERNEL
+                padded = images.new_zeros(n_rows, *images.shape[1:])
+                padded[: len(images)] = images
+                scores.append(self.module_(padded)[: len(images)].cpu())
         return torch.cat(scores)
 
 
@@ -272,14 +281,29 @@ def seeded_torch(seed, device):
     None
         Within, the same computation gives the same result.
     """
+    cudnn = torch.backends.cudnn
+    is_cuda, is_mps = device.type == "cuda", device.type == "mps"
+    # The generators belong to the process: fits in several threads take turns.
     with (
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+        _SEEDED,
+        torch.random.fork_rng(devices=[device] if is_cuda else []),
+        cudnn.flags(
+            cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32
+        ),
     ):
         torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        yield
+        if is_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        if not is_mps:
+            yield
+            return
+        state = torch.mps.get_rng_state()  # fork_rng does not know this one
+        try:
+            torch.mps.manual_seed(seed)
+            yield
+        finally:
+            torch.mps.set_rng_state(state)
 
 
 def resolve_device(device):
@@ -312,7 +336,7 @@ def resolve_device(device):
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(device)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device={str(device)!r} cannot be used: {reason}") from error

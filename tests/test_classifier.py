@@ -1,6 +1,7 @@
 import copy
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -137,7 +138,7 @@ def test_the_same_images_in_any_form_give_the_same_model(digits, convert):
     np.testing.assert_allclose(classifier.predict_proba(convert(X_test)), expected, rtol=1e-4)
 
 
-def test_a_memory_map_stays_on_disk(tmp_path, digits):
+def test_a_memory_map_is_as_good_as_an_array(tmp_path, digits):
     X_train, X_test, y_train, _ = digits
     np.save(tmp_path / "X.npy", X_train)
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -190,15 +191,27 @@ def test_probabilities(digits, output):
     np.testing.assert_array_equal(classifier.classes_[proba.argmax(1)], classifier.predict(X_test))
 
 
-def test_predictions_do_not_depend_on_the_other_rows(digits):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"activation": "elu"},
+        {"activation": "gelu"},
+        {"conv_channels": (6, 16), "hidden_layer_sizes": (120, 84), "activation": "sigmoid"},
+        {"conv_channels": (5, 7), "kernel_size": 3, "pooling": "avg"},
+        {"kernel_size": 1, "conv_channels": (3,)},
+    ],
+    ids=str,
+)
+def test_predictions_do_not_depend_on_the_other_rows(digits, options):
     X_train, X_test, y_train, _ = digits
-    classifier = DeepLeNetClassifier(max_epochs=1, random_state=0).fit(X_train, y_train)
+    classifier = DeepLeNetClassifier(max_epochs=1, random_state=0, **options)
+    classifier.fit(X_train[:100], y_train[:100])
     expected = classifier.decision_function(X_test)
-    rows = np.random.default_rng(0).permutation(len(X_test))
-    np.testing.assert_array_equal(classifier.decision_function(X_test[rows]), expected[rows])
-    for row in rows[:5]:
-        one = classifier.decision_function(X_test[row : row + 1])
-        np.testing.assert_array_equal(one[0], expected[row])
+    order = np.random.default_rng(0).permutation(len(X_test))
+    for n_rows in (1, 2, 3, 5, 13, 17, 31, 129, 255, 300):
+        rows = order[:n_rows]
+        np.testing.assert_array_equal(classifier.decision_function(X_test[rows]), expected[rows])
 
 
 def test_attributes(digits):
@@ -282,8 +295,10 @@ def test_bad_images_are_refused_before_training(digits, change, error, message):
         ({"image_shape": (8,)}, r"image_shape must have 2 or 3 positive integers, got \(8,\)"),
         ({"image_shape": (7, 8)}, "X has images of shape"),
         ({"device": "tpu9"}, "device='tpu9' cannot be used"),
-        ({"class_weight": {0: -1.0}}, "class_weight must not be negative"),
-        ({"class_weight": dict.fromkeys(range(10), 0)}, "All samples have the weight zero"),
+        ({"class_weight": {0: -1.0}}, "class_weight must hold finite numbers"),
+        ({"class_weight": {0: np.nan}}, "class_weight must hold finite numbers"),
+        ({"class_weight": dict.fromkeys(range(10), 0)}, "must have a positive finite sum"),
+        ({"device": "meta"}, "device='meta' cannot be used"),
         ({"lr": 1e38, "lr_schedule": "constant", "optimizer": "sgd"}, "Training diverged"),
     ],
     ids=str,
@@ -321,14 +336,71 @@ def test_later_images_must_fit_the_first(digits):
         classifier.predict(broken(X_test, np.nan))
 
 
-def test_a_failed_fit_keeps_the_last_model(digits):
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_failed_fit_keeps_the_last_model(digits, method):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small().partial_fit(X_train, y_train, classes=range(10))
+    untouched = copy.deepcopy(classifier)
+    for X, y in [
+        (broken(X_train, np.nan), y_train),
+        (X_train[:, :-1], np.full(300, 11)),
+        (X_train * 1e300, y_train),
+    ]:
+        with pytest.raises(ValueError, match=r"NaN|class|shape|overflow|diverged"):
+            getattr(classifier, method)(X, y)
+        np.testing.assert_array_equal(
+            classifier.predict_proba(X_test), untouched.predict_proba(X_test)
+        )
+    assert torch.equal(
+        weights_of(classifier.partial_fit(X_train, y_train)),
+        weights_of(untouched.partial_fit(X_train, y_train)),
+    )
+
+
+def test_pixels_that_overflow_the_network_are_refused(digits):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small().fit(X_train, y_train)
+    with pytest.raises(ValueError, match="so far from those of the training images"):
+        classifier.predict(X_test * 1e60)
+
+
+def test_setting_a_parameter_does_not_change_the_fitted_model(digits):
     X_train, X_test, y_train, _ = digits
     classifier = Small().fit(X_train, y_train)
     expected = classifier.predict_proba(X_test)
-    for X, y in [(broken(X_train, np.nan), y_train), (X_train, np.zeros(300))]:
-        with pytest.raises(ValueError, match="NaN|class"):
-            classifier.fit(X, y)
-        np.testing.assert_array_equal(classifier.predict_proba(X_test), expected)
+    classifier.set_params(output="sigmoid", activation="tanh", conv_channels=(9,))
+    np.testing.assert_array_equal(classifier.predict_proba(X_test), expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": partial(nn.ReLU, inplace=True)},
+        {"optimizer": torch.optim.Rprop, "lr": 1e-3},
+        {"max_epochs": np.int64(2), "batch_size": np.int64(16)},
+        {"max_epochs": 1, "batch_size": 1000},
+    ],
+    ids=str,
+)
+def test_reasonable_values_train(digits, options):
+    X_train, _, y_train, _ = digits
+    classifier = Small(**{"lr": 1e-2, **options}).fit(X_train, y_train)
+    untrained = Small(optimizer="sgd", lr=1e-12, max_epochs=1).fit(X_train, y_train)
+    assert (weights_of(classifier) - weights_of(untrained)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"activation": torch.relu}, "activation=.* must return an nn.Module"),
+        ({"callbacks": [1]}, "callbacks must be callbacks of skorch .* got 1"),
+    ],
+    ids=["activation", "callbacks"],
+)
+def test_parameters_of_the_wrong_kind_are_refused(digits, parameters, message):
+    X_train, _, y_train, _ = digits
+    with pytest.raises(TypeError, match=message):
+        Small(**parameters).fit(X_train, y_train)
 
 
 # Weights
@@ -471,6 +543,16 @@ def test_warm_start_continues(digits):
         classifier.set_params(conv_channels=(5, 8)).fit(X_train, y_train)
 
 
+def test_warm_start_with_early_stopping(digits):
+    X_train, _, y_train, _ = digits
+    classifier = Small(warm_start=True).fit(X_train, y_train)
+    for _ in range(2):
+        classifier.set_params(early_stopping=True).fit(X_train, y_train)
+        assert len(classifier.validation_scores_) == 3
+        assert classifier.best_validation_score_ == max(classifier.validation_scores_)
+    assert classifier.n_iter_ == 9
+
+
 def test_fit_without_warm_start_forgets(digits):
     X_train, X_test, y_train, _ = digits
     classifier = Small(early_stopping=True).fit(X_test, y_train % 3)
@@ -555,6 +637,16 @@ def test_global_random_states_are_left_alone(digits):
     Small(dropout=0.1).fit(X_train, y_train)
     assert torch.equal(torch.rand(3), expected[0])
     np.testing.assert_array_equal(np.random.rand(3), expected[1])
+
+
+def test_fits_in_threads_are_those_of_a_single_thread(digits):
+    X_train, _, y_train, _ = digits
+    expected = [weights_of(Small(random_state=seed).fit(X_train, y_train)) for seed in range(4)]
+    state = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        fitted = pool.map(lambda seed: Small(random_state=seed).fit(X_train, y_train), range(4))
+        assert all(map(torch.equal, expected, map(weights_of, fitted)))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_pickle_predicts_and_continues(digits):

@@ -6,9 +6,12 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
 
 from sklenet.baselines import METHODS, make_method
 from sklenet.datasets import load_digits_images
@@ -104,11 +107,17 @@ def test_tuning_tells_what_was_chosen(command, tmp_path):
     assert [set(chosen) for chosen in row["best_params"]] == [{"classifier__n_neighbors"}] * 2
 
 
-def test_acceleration_replaces_the_classifier(command):
-    sklearnex = pytest.importorskip("sklearnex.svm")
+def test_acceleration_replaces_the_classifier(command, monkeypatch):
+    class FastSVC(SVC):
+        """Stands for the class of scikit-learn-intelex, which has the same parameters."""
+
+    sklearnex = ModuleType("sklearnex")
+    sklearnex.svm = SimpleNamespace(SVC=FastSVC)
+    sklearnex.neighbors = SimpleNamespace(KNeighborsClassifier=KNeighborsClassifier)
+    monkeypatch.setitem(sys.modules, "sklearnex", sklearnex)
     options = command.make_parser().parse_args(["--accelerate"])
     svm = command.make_contender("svm", options)["classifier"]
-    assert isinstance(svm, sklearnex.SVC)
+    assert isinstance(svm, FastSVC)
     assert svm.C == command.make_method("svm")["classifier"].C
     assert command.make_contender("mlp", options)["classifier"].early_stopping
 
@@ -144,10 +153,16 @@ def test_help_explains_every_option(command, capsys):
         (["--cv", "1"], "argument --cv: '1' is no whole number from 2 on"),
         (["--cv", "many"], "argument --cv: 'many' is no whole number from 2 on"),
         (["--cv", "400"], "n_splits=400 cannot be greater than the number of members"),
-        (["--n-train", "5"], "train_size = 5 should be greater or equal to the number of classes"),
         (["--n-train", "5000"], "argument --n-train: there are only 1797 training images"),
         (["--device", "abacus"], "device='abacus' cannot be used"),
-        (["--n-jobs", "0"], "argument --n-jobs: must not be 0"),
+        (["--n-jobs", "0"], "argument --n-jobs: '0' is no whole number from 1 to 1000"),
+        (["--out", ""], "argument --out"),
+        (["--data", ""], "argument --data: the name is empty"),
+        (
+            ["--seed", "99999999999"],
+            "argument --seed: '99999999999' is no whole number from 0 to 4294967295",
+        ),
+        (["--n-train", "5"], "argument --n-train: a stratified choice of 5 of 1797 images"),
         (["--colour"], "unrecognized arguments: --colour"),
     ],
 )

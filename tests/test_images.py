@@ -27,7 +27,6 @@ def rng():
         ((2, 2), None, (2, 2, 1), False),
         ((2, 60), (6, 10), (6, 10, 1), False),
         ((2, 60), (4, 5, 3), (4, 5, 3), False),
-        ((2, 55), (4, 5, 3), (4, 5, 3), False),
         ((2, 6, 10), None, (6, 10, 1), False),
         ((2, 3, 10), None, (3, 10, 1), False),
         ((2, 6, 10, 3), None, (6, 10, 3), False),
@@ -37,6 +36,8 @@ def rng():
         ((2, 2, 6, 10), None, (6, 10, 2), True),
         ((2, 3, 10, 3), (3, 10, 3), (3, 10, 3), False),
         ((2, 3, 10, 4), (10, 4, 3), (10, 4, 3), True),
+        ((2, 28, 28, 2), (28, 28, 2), (28, 28, 2), False),
+        ((2, 12, 10, 11), (10, 11, 12), (10, 11, 12), True),
     ],
 )
 def test_shape_of_the_images(shape, image_shape, expected, channels_first):
@@ -56,11 +57,13 @@ def test_shape_of_the_images(shape, image_shape, expected, channels_first):
         (
             (2, 65),
             (8, 8),
-            r"X has 65 features, more than image_shape=\(8, 8, 1\) has pixels \(64\)",
+            r"X has 65 features, but image_shape=\(8, 8, 1\) has 64 pixels",
         ),
         ((2, 9, 8), (8, 8), r"X has images of shape \(9, 8\); expected the .* \(8, 8, 1\)"),
         ((2, 8, 8, 3), (8, 8), r"X has images of shape \(8, 8, 3\); expected the"),
         ((2, 8, 8, 3, 1), None, "X must have the shape"),
+        ((2, 28, 28, 2), None, "position of the channels is ambiguous"),
+        ((2, 55), (4, 5, 3), r"X has 55 features, but image_shape=\(4, 5, 3\) has 60 pixels"),
         ((2, 0, 8), None, "X has images without pixels"),
     ],
 )
@@ -100,6 +103,13 @@ def test_pixels_keep_their_type_and_memory(rng):
     assert pixels.data_ptr() == images.ctypes.data
     table = rng.normal(size=(5, 784))
     assert as_tensor(ImageFormat(table).flatten(table)).data_ptr() == table.ctypes.data
+
+
+def test_a_memory_map_stays_on_disk(rng, tmp_path):
+    np.save(tmp_path / "X.npy", rng.integers(0, 256, (5, 28, 28), dtype=np.uint8))
+    on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
+    pixels = as_tensor(ImageFormat(on_disk).flatten(on_disk))
+    assert pixels.data_ptr() == on_disk.ctypes.data
 
 
 def test_read_only_memory_and_negative_strides_are_read(rng):
@@ -174,8 +184,12 @@ def test_padding_of_a_table_takes_the_mean(rng):
     torch.testing.assert_close(batch[:, 0, -1, -1], torch.zeros(10), atol=1e-6, rtol=0)
 
 
-def test_constant_images_are_zero():
-    assert (to_batch(np.full((3, 28, 28), 7, dtype=np.uint8)) == 0).all()
+@pytest.mark.parametrize("value", [7, 255, 0.1, 1 / 3, -1e9])
+def test_a_constant_channel_stays_harmless(value):
+    """What differs from the constant later is not blown up."""
+    constant = np.full((30, 28, 28), value)
+    assert to_batch(constant).abs().max() < 1e-6
+    assert to_batch(constant + 1e-3, fitted_on=constant).abs().max() < 1e-2
 
 
 def test_values_with_an_overflowing_variance_are_refused():

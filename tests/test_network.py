@@ -98,20 +98,11 @@ def test_initial_weights_suit_the_activation():
     assert with_gain > 10 * relative_gradient()
 
 
-@pytest.mark.parametrize("n_rows", [1, 2, 3, 13, 64])
-def test_output_of_a_row_does_not_depend_on_the_others(n_rows):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_output_is_the_same_with_and_without_gradients(dtype):
     torch.manual_seed(0)
-    network = DeepLeNet(n_classes=3).eval().to(memory_format=torch.channels_last)
-    images = torch.randn(100, 1, 32, 32)
-    rows = torch.randperm(100)[:n_rows]
-    with torch.inference_mode():
-        torch.testing.assert_close(network(images[rows]), network(images)[rows], rtol=0, atol=0)
-
-
-def test_output_is_the_same_with_and_without_gradients():
-    torch.manual_seed(0)
-    network = DeepLeNet()
-    images = torch.randn(9, 1, 32, 32)
+    network = DeepLeNet().to(dtype)
+    images = torch.randn(9, 1, 32, 32, dtype=dtype)
     with torch.no_grad():
         without = network(images)
     torch.testing.assert_close(network(images).detach(), without, rtol=1e-4, atol=1e-5)
