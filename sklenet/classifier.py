@@ -322,7 +322,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             The training images, in one of the shapes that the Notes of the class name, of any
             integer or floating type.
         y : array-like of shape (n_samples,)
-            The class labels, of any type.
+            The class labels: numbers, strings or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts; 1 by default.
 
