@@ -186,11 +186,11 @@ class MistakesDisplay:
         for ax, image, label, prediction, confidence in rows:
             ax.imshow(image, cmap=cmap)
             ax.set_title(f"{label} \N{RIGHTWARDS ARROW} {prediction}\n{confidence:{values_format}}")
-        figure.suptitle(
-            "Label \N{RIGHTWARDS ARROW} prediction, confidence"
-            if len(self.images)
-            else "No mistakes"
-        )
+        # Not every classifier has probabilities: see `sklenet.scoring.prediction_confidence`.
+        is_probability = (self.confidence >= 0).all() and (self.confidence <= 1).all()
+        measure = "confidence" if is_probability else "class score"
+        heading = f"Label \N{RIGHTWARDS ARROW} prediction, {measure}"
+        figure.suptitle(heading if len(self.images) else "No mistakes")
         return self
 
 

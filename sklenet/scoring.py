@@ -50,7 +50,7 @@ class FitScores:
     def __str__(self):
         if self.error:
             return f"failed: {self.error}"
-        return f"accuracy {self.accuracy:.4f}, fitted in {self.fit_time:.1f} s"
+        return f"accuracy {self.accuracy:.4f}, fitted in {self.fit_time:.3g} s"
 
 
 def fit_and_score(estimator, X_train, y_train, X_test, y_test):

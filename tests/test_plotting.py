@@ -49,6 +49,20 @@ def test_each_image_is_titled_with_label_prediction_and_confidence():
     assert titles == ["3 → 8\n0.800", "4 → 9\n0.700", "1 → 7\n0.600", ""]
 
 
+@pytest.mark.parametrize(
+    ("scale", "measure"), [(1, "prediction, confidence"), (9, "prediction, class score")]
+)
+def test_the_heading_says_what_the_numbers_are(scale, measure):
+    mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, scale * CONFIDENCE)
+    assert mistakes.figure_.get_suptitle().endswith(measure)
+
+
+def test_unsigned_confidences_are_ordered():
+    scores = np.arange(5, dtype=np.uint8)
+    mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, scores)
+    assert_array_equal(mistakes.confidence, [4, 3, 1])
+
+
 def test_equally_confident_mistakes_keep_their_order():
     mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, np.ones(5))
     assert_array_equal(mistakes.y_true, [1, 3, 4])
