@@ -11,22 +11,24 @@ than chance. The full comparison, whose files the README quotes:
         --methods deep_lenet knn mlp svm lenet5 --out benchmarks/results/mnist
 """
 
-import argparse
 import io
 import json
-import math
-import os
-import platform
-import shlex
 import sys
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
+from reporting import (
+    COLOURS,
+    MARKERS,
+    Parser,
+    describe_run,
+    folder,
+    made_by,
+    not_empty,
+    to_png,
+    whole_number,
+    write_files,
+)
 from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import GridSearchCV, train_test_split
 
@@ -35,11 +37,6 @@ from sklenet.comparison import compare_methods
 from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
 from sklenet.plotting import MistakesDisplay
 from sklenet.training import resolve_device
-
-PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
-# The colours of Okabe and Ito, which the colour-blind tell apart; the markers differ, too.
-COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000"]
-MARKERS = ["o", "s", "^", "D", "v"]
 
 
 def main(argv=None):
@@ -62,7 +59,10 @@ def main(argv=None):
     print(comparison)
     if options.out:
         images = X if test_set[0] is None else test_set[0]
-        files = make_files(comparison, images, describe_run(options, arguments))
+        device = resolve_device(options.device)
+        accelerator = ["scikit-learn-intelex"] if options.accelerate else []
+        run = describe_run("compare_methods.py", arguments, device, accelerator)
+        files = make_files(comparison, images, run)
         try:
             write_files(options.out, files)
         except OSError as error:
@@ -145,34 +145,6 @@ def make_parser():
     return parser
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def whole_number(minimum, maximum=math.inf):
-    limits = f"from {minimum} on" if maximum == math.inf else f"from {minimum} to {maximum}"
-
-    def convert(text):
-        if not text.isdecimal() or not minimum <= int(text) <= maximum:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {limits}")
-        return int(text)
-
-    return convert
-
-
-def not_empty(text):
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty")
-    return text
-
-
-def folder(text):
-    return Path(not_empty(text))
-
-
 def check_environment(options):
     """Refuse, before anything is computed, what would fail afterwards."""
     resolve_device(options.device)
@@ -237,36 +209,6 @@ def accelerate(method):
     return method
 
 
-def describe_run(options, arguments):
-    versions = {"python": platform.python_version()}
-    accelerator = ["scikit-learn-intelex"] if options.accelerate else []
-    for package in PACKAGES + accelerator:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    device = resolve_device(options.device)
-    return {
-        "command": shlex.join(["python", "benchmarks/compare_methods.py", *arguments]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "system": platform.system(),
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        },
-        "versions": versions,
-    }
-
-
-def cpu_name():
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def make_files(comparison, images, run):
     """Return the content of each file by its name."""
     numbers = {**run, **comparison.to_dict()}
@@ -279,8 +221,6 @@ def make_files(comparison, images, run):
 
 
 def format_page(comparison, run):
-    machine, versions = run["machine"], run["versions"]
-    packages = ", ".join(f"{package} {number}" for package, number in versions.items())
     return f"""# Comparison of the methods
 
 {comparison.to_markdown()}
@@ -289,8 +229,7 @@ def format_page(comparison, run):
 
 ![Confusion matrix and the most confident mistakes of the best method](mistakes.png)
 
-Made by `{run["command"]}` on {run["date"]}: {machine["cpu"]}, {machine["cores"]} cores,
-{machine["threads"]} threads, networks on {machine["device"]}; {packages}.
+{made_by(run)}
 """
 
 
@@ -347,24 +286,6 @@ def draw_mistakes(comparison, images):
         images, y_true, predictions, comparison.confidences_[best], figure=right
     )
     return to_png(figure)
-
-
-def to_png(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
-
-
-def write_files(folder, files):
-    """Write files that replace older ones only when all of them are complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as unfinished:
-        for name, content in files.items():
-            Path(unfinished, name).write_bytes(content)
-        if any((folder / name).is_dir() for name in files):
-            raise IsADirectoryError(f"{folder} has a folder with the name of a file to write")
-        for name in files:
-            Path(unfinished, name).replace(folder / name)
 
 
 if __name__ == "__main__":

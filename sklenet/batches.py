@@ -124,7 +124,7 @@ class LabelledImages(Dataset):
         """
         labels = (part.to(device) for part in (self.index, self.target, self.sample_weight.float()))
         pixels = to_device(self.pixels, device) if pixels is None else pixels
-        return LabelledImages(pixels, self.image_format, *labels)
+        return LabelledImages(pixels, self.image_format.to(device), *labels)
 
     def __len__(self):
         return len(self.index)

@@ -1,5 +1,6 @@
 """What happens during training besides the steps themselves."""
 
+import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -39,17 +40,18 @@ class ValidationAccuracy(Callback):
     """Record the weighted accuracy on the validation data as ``valid_acc``."""
 
     def on_epoch_begin(self, net, **kwargs):
-        self.correct_, self.total_ = 0.0, 0.0
+        self.correct_, self.weight_ = [], []
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
         if not training:
             _, (target, sample_weight) = batch
-            weight = sample_weight.double()
-            self.correct_ += float(weight @ (y_pred.argmax(dim=1) == target).double())
-            self.total_ += float(weight.sum())
+            self.correct_.append(y_pred.argmax(dim=1) == target)
+            self.weight_.append(sample_weight)
 
     def on_epoch_end(self, net, **kwargs):
-        net.history.record("valid_acc", self.correct_ / self.total_)
+        correct, weight = (torch.cat(x).cpu().double() for x in (self.correct_, self.weight_))
+        net.history.record("valid_acc", float(correct @ weight / weight.sum()))
+        del self.correct_, self.weight_
 
 
 def early_stopping_callbacks(n_iter_no_change):

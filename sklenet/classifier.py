@@ -24,8 +24,10 @@ from .network import DeepLeNet
 from .training import (
     LOSSES,
     OPTIMIZERS,
+    PRECISIONS,
     ImageClassifierNet,
     resolve_device,
+    resolve_precision,
     seeded_torch,
     training_budget,
 )
@@ -123,6 +125,13 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         square images and where the position of the channels is ambiguous.
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one, then MPS, else the CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type in which training computes its products; weights, sums and predictions are float32 in
+        any case. "auto" is "bfloat16" on CUDA devices that compute with it, else "float32". On
+        CPUs with bfloat16 instructions "bfloat16" is faster, too.
+    compile : bool, default=False
+        Whether training runs a network that `torch.compile` has compiled. It takes a minute or so
+        before the first step, needs a C++ compiler on a CPU, and is meant for long fits on GPUs.
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Called while training, as in skorch. Those that score the net's own predictions
         (`EpochScoring`, `BatchScoring`) cannot be used: a target is a class and a weight.
@@ -244,6 +253,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "image_shape": ["array-like", None],
         "device": [str, torch.device],
+        "precision": [StrOptions({"auto", *PRECISIONS})],
+        "compile": ["boolean"],
         "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -274,6 +285,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         warm_start=False,
         image_shape=None,
         device="auto",
+        precision="auto",
+        compile=False,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -300,6 +313,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.image_shape = image_shape
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -651,6 +666,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             max_epochs=max_epochs if self.max_epochs == "auto" else int(self.max_epochs),
             train_split=validation and predefined_split(validation),
             augment=AUGMENTATIONS.get(self.augmentation),
+            precision=resolve_precision(self.precision, device),
+            compiled=self.compile,
             callbacks=[*callbacks, *(self.callbacks or [])],
             device=str(device),
             verbose=int(self.verbose),

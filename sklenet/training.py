@@ -19,9 +19,11 @@ from .images import to_device
 __all__ = [
     "LOSSES",
     "OPTIMIZERS",
+    "PRECISIONS",
     "ImageClassifierNet",
     "OneVsRestLoss",
     "resolve_device",
+    "resolve_precision",
     "seeded_torch",
     "training_budget",
 ]
@@ -33,8 +35,10 @@ OPTIMIZERS = {
     "sgd": partial(torch.optim.SGD, fused=True),
 }
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 _PREDICTION_BATCH = 256
-_ROWS_OF_A_KERNEL = 16
+_LARGEST_MMAP_THRESHOLD = 2**25  # of glibc on 64 bits, in bytes
 _SEEDED = RLock()
 
 
@@ -85,15 +89,22 @@ class ImageClassifierNet(NeuralNet):
         As for `skorch.NeuralNet`; the criterion returns a loss for each sample.
     augment : callable, default=None
         Applied to the images of each training batch.
+    precision : torch.dtype, default=torch.float32
+        Type in which training computes the products; with one of 16 bits the weights, the sums
+        and the loss remain float32 (autocast).
+    compiled : bool, default=False
+        Whether training runs the module as `torch.compile` makes it.
     **kwargs
         As for `skorch.NeuralNet`.
     """
 
     module_: Any
 
-    def __init__(self, *args, augment=None, **kwargs):
+    def __init__(self, *args, augment=None, precision=torch.float32, compiled=False, **kwargs):
         super().__init__(*args, **kwargs)
         self.augment = augment
+        self.precision = precision
+        self.compiled = compiled
 
     def initialize_module(self):
         """Make the module, with its weights in the memory order that is fastest on a CPU.
@@ -106,6 +117,58 @@ class ImageClassifierNet(NeuralNet):
         super().initialize_module()
         self.module_ = self.module_.to(torch.float32, memory_format=torch.channels_last)
         return self
+
+    def fit_loop(self, *args, **kwargs):
+        """Run the training of skorch, compiling the module and keeping freed memory at hand.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `skorch.NeuralNet.fit_loop`.
+
+        Returns
+        -------
+        ImageClassifierNet
+            The net itself.
+
+        Raises
+        ------
+        ValueError
+            If the module cannot be compiled.
+        """
+        _keep_freed_memory()
+        module = self.module_
+        self.forward_ = torch.compile(module.forward) if self.compiled else module.__call__
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except RuntimeError as error:
+            if not self.compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                raise
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"compile=True cannot be used: {reason}") from error
+        finally:
+            del self.forward_
+
+    def infer(self, x, **fit_params):
+        """Compute the class scores of a batch while training.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (n_samples, n_channels, 32, 32)
+            The images.
+        **fit_params : dict
+            Passed on to the module.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, n_classes), float32
+            The scores. Those of validation batches are computed in float32.
+        """
+        if not self.module_.training:
+            return self.module_(x, **fit_params)
+        is_reduced = self.precision != torch.float32
+        with torch.autocast(x.device.type, self.precision, enabled=is_reduced):
+            return self.forward_(x, **fit_params).float()
 
     def get_iterator(self, dataset, training=False):
         """Iterate over batches, shuffled and augmented in training.
@@ -151,7 +214,7 @@ class ImageClassifierNet(NeuralNet):
         return (self.criterion_(y_pred, target) * sample_weight).mean()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run the epoch of skorch, and warn if the user interrupts it.
+        """Run an epoch as skorch does, read its losses at the end, and warn of an interruption.
 
         Parameters
         ----------
@@ -166,8 +229,16 @@ class ImageClassifierNet(NeuralNet):
         **fit_params : dict
             Passed on to `step_fn`.
         """
+        if iterator is None:
+            return
+        losses, n_before = [], len(self.history[-1]["batches"])
         try:
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                losses.append(step["loss"].detach())
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                self.notify("on_batch_end", batch=batch, training=training, **step)
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted in epoch {len(self.history)}; "
@@ -175,6 +246,12 @@ class ImageClassifierNet(NeuralNet):
                 stacklevel=2,
             )
             raise
+        finally:
+            # Read once an epoch: a GPU that is asked in each step has to wait for the next.
+            values = torch.stack(losses).tolist() if losses else []
+            for record, loss in zip(self.history[-1]["batches"][n_before:], values, strict=False):
+                record[f"{prefix}_loss"] = loss
+        self.history.record(f"{prefix}_batch_count", len(losses))
 
     def continue_from(self, previous, with_optimizer=False):
         """Take over the weights and the history of an earlier net.
@@ -231,16 +308,24 @@ class ImageClassifierNet(NeuralNet):
         """
         self._set_training(False)
         device, scores = torch.device(self.device), []
+        image_format = image_format.to(device)
         with torch.inference_mode():
             for rows in pixels.split(_PREDICTION_BATCH):
                 images = image_format.batch(to_device(rows, device))
-                # Kernels treat the last rows of an odd number, and tensors of other strides, in
-                # another way: all batches have full rows of kernels and the strides of a new one.
-                n_rows = math.ceil(len(images) / _ROWS_OF_A_KERNEL) * _ROWS_OF_A_KERNEL
-                padded = images.new_zeros(n_rows, *images.shape[1:])
-                padded[: len(images)] = images
-                scores.append(self.module_(padded)[: len(images)].cpu())
+                # oneDNN convolves a single image in another order of summation than several.
+                several = images if len(images) > 1 else images.repeat(2, 1, 1, 1)
+                scores.append(self.module_(several)[: len(images)].cpu())
         return torch.cat(scores)
+
+
+def _keep_freed_memory():
+    """Let the allocator keep the memory that a training step frees for the next step.
+
+    glibc returns large blocks to the system, which clears them before they are used again: a fifth
+    of a training step of 128 images. Its threshold for this adapts to the largest block that was
+    freed; one that is never written to costs nothing. Other allocators just see the block.
+    """
+    torch.empty(_LARGEST_MMAP_THRESHOLD - 2**14, dtype=torch.uint8)
 
 
 def training_budget(n_samples, augmented=False):
@@ -341,3 +426,31 @@ def resolve_device(device):
         reason = str(error).splitlines()[0]
         raise ValueError(f"device={str(device)!r} cannot be used: {reason}") from error
     return device
+
+
+def resolve_precision(precision, device):
+    """Turn the `precision` parameter into a type of PyTorch.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is bfloat16 on a CUDA device that computes with it, else float32.
+    device : torch.device
+        Where training runs.
+
+    Returns
+    -------
+    torch.dtype
+        The type.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklenet.training import resolve_precision
+    >>> resolve_precision("auto", torch.device("cpu"))
+    torch.float32
+    """
+    if precision == "auto":
+        is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if is_fast else torch.float32
+    return PRECISIONS[precision]

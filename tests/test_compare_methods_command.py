@@ -1,6 +1,5 @@
 """`benchmarks/compare_methods.py`: what it prints and writes, and how it refuses."""
 
-import importlib.util
 import json
 import struct
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import compare_methods as command
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
@@ -22,14 +22,6 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "compare_methods.py"
 FILES = {"comparison.md", "comparison.json", "accuracy_vs_time.png", "mistakes.png"}
 QUICK = ["--methods", "knn", "svm", "--n-train", "200"]
 X, y = load_digits_images()
-
-
-@pytest.fixture(scope="module")
-def command():
-    spec = importlib.util.spec_from_file_location("compare_methods_command", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -49,7 +41,7 @@ def idx_folder(tmp_path):
     return folder
 
 
-def refusal(command, capsys, *arguments):
+def refusal(capsys, *arguments):
     """Run the command with wrong arguments and return what it says."""
     with pytest.raises(SystemExit) as exit_:
         command.main(list(arguments))
@@ -59,7 +51,7 @@ def refusal(command, capsys, *arguments):
     return lines[0]
 
 
-def test_digits_are_cross_validated_and_everything_is_written(command, tmp_path, capsys):
+def test_digits_are_cross_validated_and_everything_is_written(tmp_path, capsys):
     out = tmp_path / "new" / "folder"
     command.main([*QUICK, "--out", str(out), "--seed", "3"])
     printed = capsys.readouterr()
@@ -83,31 +75,31 @@ def test_digits_are_cross_validated_and_everything_is_written(command, tmp_path,
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_is_scored_on_its_test_images(command, idx_folder, tmp_path, capsys):
+def test_a_folder_is_scored_on_its_test_images(idx_folder, tmp_path, capsys):
     command.main(["--data", str(idx_folder), "--methods", "knn", "--out", str(tmp_path / "out")])
     assert "Trained on 200 images, tested on 100" in capsys.readouterr().out
 
 
-def test_a_folder_is_cross_validated_if_asked_for(command, idx_folder, capsys):
+def test_a_folder_is_cross_validated_if_asked_for(idx_folder, capsys):
     command.main(["--data", str(idx_folder), "--methods", "knn", "--cv", "3", "--n-train", "150"])
     assert "3-fold cross-validation on 150 images" in capsys.readouterr().out
 
 
-def test_the_training_images_are_a_stratified_choice(command):
+def test_the_training_images_are_a_stratified_choice():
     _, labels = command.choose(X, y, 500, seed=0)
     assert np.ptp(np.bincount(labels)) <= 3
     _, everything = command.choose(X, y, len(y), seed=0)
     assert everything is y
 
 
-def test_tuning_tells_what_was_chosen(command, tmp_path):
+def test_tuning_tells_what_was_chosen(tmp_path):
     out = tmp_path / "out"
     command.main(["--methods", "knn", "--n-train", "100", "--cv", "2", "--tune", "--out", str(out)])
     (row,) = json.loads((out / "comparison.json").read_text())["methods"]
     assert [set(chosen) for chosen in row["best_params"]] == [{"classifier__n_neighbors"}] * 2
 
 
-def test_acceleration_replaces_the_classifier(command, monkeypatch):
+def test_acceleration_replaces_the_classifier(monkeypatch):
     class FastSVC(SVC):
         """Stands for the class of scikit-learn-intelex, which has the same parameters."""
 
@@ -122,7 +114,7 @@ def test_acceleration_replaces_the_classifier(command, monkeypatch):
     assert command.make_contender("mlp", options)["classifier"].early_stopping
 
 
-def test_a_method_that_fails_is_in_the_table(command, monkeypatch, tmp_path, capsys):
+def test_a_method_that_fails_is_in_the_table(monkeypatch, tmp_path, capsys):
     def make_failing_svm(name, options):
         method = make_method(name)
         return method.set_params(classifier__C=-1) if name == "svm" else method
@@ -134,7 +126,7 @@ def test_a_method_that_fails_is_in_the_table(command, monkeypatch, tmp_path, cap
     assert {path.name for path in out.iterdir()} == FILES
 
 
-def test_help_explains_every_option(command, capsys):
+def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit) as exit_:
         command.main(["--help"])
     assert exit_.value.code == 0
@@ -166,14 +158,14 @@ def test_help_explains_every_option(command, capsys):
         (["--colour"], "unrecognized arguments: --colour"),
     ],
 )
-def test_a_wrong_option_gets_one_clear_line(command, capsys, arguments, message):
-    assert message in refusal(command, capsys, *arguments)
+def test_a_wrong_option_gets_one_clear_line(capsys, arguments, message):
+    assert message in refusal(capsys, *arguments)
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_the_run(command, tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(tmp_path, capsys):
     file = tmp_path / "file"
     file.touch()
-    message = refusal(command, capsys, *QUICK, "--out", str(file))
+    message = refusal(capsys, *QUICK, "--out", str(file))
     assert "argument --out: cannot write there" in message
 
 
@@ -184,12 +176,12 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run(command, tmp_
         ("matplotlib", ["--out", "out"], "--out needs matplotlib"),
     ],
 )
-def test_a_missing_package_is_named(command, monkeypatch, capsys, missing, arguments, message):
+def test_a_missing_package_is_named(monkeypatch, capsys, missing, arguments, message):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == missing else object())
-    assert message in refusal(command, capsys, *arguments)
+    assert message in refusal(capsys, *arguments)
 
 
-def test_an_interruption_writes_nothing(command, monkeypatch, tmp_path, capsys):
+def test_an_interruption_writes_nothing(monkeypatch, tmp_path, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -202,7 +194,7 @@ def test_an_interruption_writes_nothing(command, monkeypatch, tmp_path, capsys):
     assert list(out.iterdir()) == []
 
 
-def test_files_are_replaced_only_when_all_are_complete(command, tmp_path):
+def test_files_are_replaced_only_when_all_are_complete(tmp_path):
     command.write_files(tmp_path, {"a": b"old", "b": b"old"})
     with pytest.raises(TypeError):
         command.write_files(tmp_path, {"a": b"new", "b": "no bytes"})

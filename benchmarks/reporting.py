@@ -1,0 +1,110 @@
+"""What the scripts of this folder share: arguments, the description of a run, tables and files."""
+
+import argparse
+import io
+import math
+import os
+import platform
+import shlex
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
+# The colours of Okabe and Ito, which the colour-blind tell apart; the markers differ, too.
+COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports an error in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def whole_number(minimum, maximum=math.inf):
+    limits = f"from {minimum} on" if maximum == math.inf else f"from {minimum} to {maximum}"
+
+    def convert(text):
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {limits}")
+        return int(text)
+
+    return convert
+
+
+def not_empty(text):
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def folder(text):
+    return Path(not_empty(text))
+
+
+def describe_run(script, arguments, device=torch.device("cpu"), packages=()):
+    """Say what ran, when and where; the versions are those of `PACKAGES` and `packages`."""
+    versions = {"python": platform.python_version()}
+    for package in [*PACKAGES, *packages]:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "system": platform.system(),
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        },
+        "versions": versions,
+    }
+
+
+def made_by(run):
+    """Put the description of a run into words."""
+    machine, versions = run["machine"], run["versions"]
+    packages = ", ".join(f"{package} {number}" for package, number in versions.items())
+    return (
+        f"Made by `{run['command']}` on {run['date']}: {machine['cpu']}, {machine['cores']} cores,\n"
+        f"{machine['threads']} threads, networks on {machine['device']}; {packages}."
+    )
+
+
+def cpu_name():
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def table(header, rows):
+    """Format a Markdown table whose first column is text and whose others are numbers."""
+    lines = [header, [":---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def to_png(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def write_files(folder, files):
+    """Write files that replace older ones only when all of them are complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as unfinished:
+        for name, content in files.items():
+            Path(unfinished, name).write_bytes(content)
+        if any((folder / name).is_dir() for name in files):
+            raise IsADirectoryError(f"{folder} has a folder with the name of a file to write")
+        for name in files:
+            Path(unfinished, name).replace(folder / name)
