@@ -21,6 +21,7 @@ from reporting import (
     COLOURS,
     MARKERS,
     Parser,
+    check_out,
     describe_run,
     folder,
     made_by,
@@ -153,10 +154,7 @@ def check_environment(options):
     if options.out:
         if find_spec("matplotlib") is None:
             raise ValueError("--out needs matplotlib for the pictures; pip install it")
-        try:
-            write_files(options.out, {})
-        except OSError as error:
-            raise OSError(f"argument --out: cannot write there: {error}") from error
+        check_out(options.out)
 
 
 def load_data(options):

@@ -47,7 +47,16 @@ def folder(text):
     return Path(not_empty(text))
 
 
-def describe_run(script, arguments, device=torch.device("cpu"), packages=()):
+def check_out(folder):
+    """Refuse, before anything is computed, a folder that cannot be written to."""
+    if folder:
+        try:
+            write_files(folder, {})
+        except OSError as error:
+            raise OSError(f"argument --out: cannot write there: {error}") from error
+
+
+def describe_run(script, arguments, device="cpu", packages=()):
     """Say what ran, when and where; the versions are those of `PACKAGES` and `packages`."""
     versions = {"python": platform.python_version()}
     for package in [*PACKAGES, *packages]:
@@ -55,6 +64,7 @@ def describe_run(script, arguments, device=torch.device("cpu"), packages=()):
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
+    device = torch.device(device)
     return {
         "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,8 +84,9 @@ def made_by(run):
     machine, versions = run["machine"], run["versions"]
     packages = ", ".join(f"{package} {number}" for package, number in versions.items())
     return (
-        f"Made by `{run['command']}` on {run['date']}: {machine['cpu']}, {machine['cores']} cores,\n"
-        f"{machine['threads']} threads, networks on {machine['device']}; {packages}."
+        f"Made by `{run['command']}` on {run['date']}:\n"
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"networks on {machine['device']};\n{packages}."
     )
 
 

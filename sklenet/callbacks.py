@@ -51,6 +51,8 @@ class ValidationAccuracy(Callback):
     def on_epoch_end(self, net, **kwargs):
         correct, weight = (torch.cat(x).cpu().double() for x in (self.correct_, self.weight_))
         net.history.record("valid_acc", float(correct @ weight / weight.sum()))
+
+    def on_train_end(self, net, **kwargs):
         del self.correct_, self.weight_
 
 

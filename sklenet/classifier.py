@@ -126,7 +126,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one, then MPS, else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type in which training computes its products; weights, sums and predictions are float32 in
+        Type in which training computes its products; weights, loss and predictions are float32 in
         any case. "auto" is "bfloat16" on CUDA devices that compute with it, else "float32". On
         CPUs with bfloat16 instructions "bfloat16" is faster, too.
     compile : bool, default=False
@@ -193,7 +193,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     and 50,000) were tried. The chosen defaults reach an accuracy of 0.861 with 100 images, 0.969
     with 1,000, 0.988 with 10,000, 0.994 with 50,000 and 0.994 on the digits. The choice favours
     accuracy: with label smoothing the probabilities are less sharp than they could be;
-    ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that.
+    ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that. Fewer epochs
+    are the way to a quicker fit: ``max_epochs=2`` reaches 0.991 with 50,000 images, one epoch
+    0.987; ``precision="bfloat16"`` does not change that.
 
     Interrupting `fit` from the keyboard ends the training, not the program: a search that runs it
     goes on with the next candidate.
@@ -598,7 +600,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self._output = self.output
         epochs = [epoch for epoch in net.history_ if "train_loss" in epoch]
         self.n_iter_ = len(epochs)
-        self.loss_curve_ = [epoch["train_loss"] for epoch in epochs]
+        self.loss_curve_ = [float(epoch["train_loss"]) for epoch in epochs]
         self.loss_ = self.loss_curve_[-1] if epochs else math.nan
         for name in ("validation_scores_", "best_validation_score_"):
             self.__dict__.pop(name, None)

@@ -183,13 +183,19 @@ class ImageFormat:
             height, width = (max(1, round(side * zoom)) for side in (height, width))
         top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
         bottom, right = top + height, left + width
-        square = torch.empty(len(pixels), channels, IMAGE_SIZE, IMAGE_SIZE, device=pixels.device)
+        square = torch.empty(
+            *(len(pixels), channels, IMAGE_SIZE, IMAGE_SIZE),
+            dtype=torch.float32,
+            device=pixels.device,
+        )
         centre = square[:, :, top:bottom, left:right]
         # Pixels go to their place as they are standardised: half the time of doing it apart.
         if (height, width) == self.shape[:2]:
             self._standardize(pixels, centre)
         else:
-            images = self._standardize(pixels, square.new_empty(len(pixels), channels, *self.shape[:2]))
+            images = self._standardize(
+                pixels, square.new_empty(len(pixels), channels, *self.shape[:2])
+            )
             centre.copy_(
                 functional.interpolate(
                     images, (height, width), mode="bilinear", antialias=True, align_corners=False
@@ -212,9 +218,11 @@ class ImageFormat:
             images = pixels.reshape(-1, channels, height, width)
         else:
             images = pixels.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-        # A sum, since booleans cannot be subtracted from.
-        torch.add(images, -self.mean.to(statistic), out=out)
-        out /= self.std.to(statistic)
+        mean, std = self.mean.to(statistic), self.std.to(statistic)
+        if statistic == torch.float32:
+            out.copy_(images).sub_(mean).div_(std)
+        else:
+            out.copy_((images - mean) / std)
         return out.nan_to_num_(nan=0.0) if missing else out
 
 

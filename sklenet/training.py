@@ -20,8 +20,10 @@ __all__ = [
     "LOSSES",
     "OPTIMIZERS",
     "PRECISIONS",
+    "PREDICTION_BATCH",
     "ImageClassifierNet",
     "OneVsRestLoss",
+    "keep_freed_memory",
     "resolve_device",
     "resolve_precision",
     "seeded_torch",
@@ -37,7 +39,9 @@ OPTIMIZERS = {
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-_PREDICTION_BATCH = 256
+PREDICTION_BATCH = 256
+"""Images that are predicted at a time: enough for full speed, few enough for the cache."""
+
 _LARGEST_MMAP_THRESHOLD = 2**25  # of glibc on 64 bits, in bytes
 _SEEDED = RLock()
 
@@ -136,9 +140,9 @@ class ImageClassifierNet(NeuralNet):
         ValueError
             If the module cannot be compiled.
         """
-        _keep_freed_memory()
-        module = self.module_
-        self.forward_ = torch.compile(module.forward) if self.compiled else module.__call__
+        keep_freed_memory()
+        if self.compiled:
+            self.module_.forward = torch.compile(self.module_.forward)
         try:
             return super().fit_loop(*args, **kwargs)
         except RuntimeError as error:
@@ -147,7 +151,8 @@ class ImageClassifierNet(NeuralNet):
             reason = str(error).splitlines()[0]
             raise ValueError(f"compile=True cannot be used: {reason}") from error
         finally:
-            del self.forward_
+            if self.compiled:
+                del self.module_.forward  # that of the class is back
 
     def infer(self, x, **fit_params):
         """Compute the class scores of a batch while training.
@@ -164,11 +169,10 @@ class ImageClassifierNet(NeuralNet):
         torch.Tensor of shape (n_samples, n_classes), float32
             The scores. Those of validation batches are computed in float32.
         """
-        if not self.module_.training:
-            return self.module_(x, **fit_params)
-        is_reduced = self.precision != torch.float32
-        with torch.autocast(x.device.type, self.precision, enabled=is_reduced):
-            return self.forward_(x, **fit_params).float()
+        is_reduced = self.module_.training and self.precision != torch.float32
+        device = torch.device(self.device)
+        with torch.autocast(device.type, self.precision, enabled=is_reduced):
+            return super().infer(x, **fit_params).float()
 
     def get_iterator(self, dataset, training=False):
         """Iterate over batches, shuffled and augmented in training.
@@ -189,7 +193,7 @@ class ImageClassifierNet(NeuralNet):
             return super().get_iterator(dataset, training=training)
         if training:
             return ImageBatches(dataset, self.batch_size, shuffle=True, augment=self.augment)
-        return ImageBatches(dataset, _PREDICTION_BATCH)
+        return ImageBatches(dataset, PREDICTION_BATCH)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compute the weighted mean loss of a batch.
@@ -231,12 +235,14 @@ class ImageClassifierNet(NeuralNet):
         """
         if iterator is None:
             return
-        losses, n_before = [], len(self.history[-1]["batches"])
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
-                losses.append(step["loss"].detach())
+                loss = step["loss"].detach()
+                # A GPU that is asked in each step idles until the next: its losses are read last.
+                loss = loss.item() if loss.device.type == "cpu" else loss
+                self.history.record_batch(f"{prefix}_loss", loss)
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         except KeyboardInterrupt:
@@ -247,11 +253,10 @@ class ImageClassifierNet(NeuralNet):
             )
             raise
         finally:
-            # Read once an epoch: a GPU that is asked in each step has to wait for the next.
-            values = torch.stack(losses).tolist() if losses else []
-            for record, loss in zip(self.history[-1]["batches"][n_before:], values, strict=False):
-                record[f"{prefix}_loss"] = loss
-        self.history.record(f"{prefix}_batch_count", len(losses))
+            for record in self.history[-1]["batches"]:
+                if isinstance(record.get(f"{prefix}_loss"), torch.Tensor):
+                    record[f"{prefix}_loss"] = record[f"{prefix}_loss"].item()
+        self.history.record(f"{prefix}_batch_count", len(iterator))
 
     def continue_from(self, previous, with_optimizer=False):
         """Take over the weights and the history of an earlier net.
@@ -310,22 +315,23 @@ class ImageClassifierNet(NeuralNet):
         device, scores = torch.device(self.device), []
         image_format = image_format.to(device)
         with torch.inference_mode():
-            for rows in pixels.split(_PREDICTION_BATCH):
+            for rows in pixels.split(PREDICTION_BATCH):
                 images = image_format.batch(to_device(rows, device))
-                # oneDNN convolves a single image in another order of summation than several.
+                # oneDNN may convolve a single image in another order of summation than several.
                 several = images if len(images) > 1 else images.repeat(2, 1, 1, 1)
                 scores.append(self.module_(several)[: len(images)].cpu())
         return torch.cat(scores)
 
 
-def _keep_freed_memory():
+def keep_freed_memory():
     """Let the allocator keep the memory that a training step frees for the next step.
 
     glibc returns large blocks to the system, which clears them before they are used again: a fifth
     of a training step of 128 images. Its threshold for this adapts to the largest block that was
-    freed; one that is never written to costs nothing. Other allocators just see the block.
+    freed; one that is never written to costs nothing. The process holds on to some 60 MB more for
+    it. Other allocators just see the block.
     """
-    torch.empty(_LARGEST_MMAP_THRESHOLD - 2**14, dtype=torch.uint8)
+    torch.empty(_LARGEST_MMAP_THRESHOLD - 2**14, dtype=torch.uint8, device="cpu")
 
 
 def training_budget(n_samples, augmented=False):
@@ -451,6 +457,9 @@ def resolve_precision(precision, device):
     torch.float32
     """
     if precision == "auto":
-        is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.type != "cuda":
+            return torch.float32
+        with torch.cuda.device(device):
+            is_fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if is_fast else torch.float32
     return PRECISIONS[precision]

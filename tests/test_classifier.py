@@ -1,5 +1,6 @@
 import copy
 import pickle
+import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,11 +17,12 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from sklenet import DeepLeNetClassifier, LReLU
 from sklenet.baselines import search_space
+from sklenet.callbacks import ValidationAccuracy
 from sklenet.datasets import load_digits_images
 
 Small = partial(
@@ -196,6 +198,7 @@ def test_probabilities(digits, output):
     [
         {},
         {"activation": "elu"},
+        {"activation": "sigmoid", "conv_channels": (5, 7), "hidden_layer_sizes": (31,)},
         {"activation": "gelu"},
         {"conv_channels": (6, 16), "hidden_layer_sizes": (120, 84), "activation": "sigmoid"},
         {"conv_channels": (5, 7), "kernel_size": 3, "pooling": "avg"},
@@ -732,9 +735,113 @@ def test_nothing_is_warned_of(digits):
         pickle.loads(pickle.dumps(Small().fit(X_train, y_train))).predict(X_test)
 
 
+def test_the_loss_of_each_batch_is_in_the_history(digits):
+    X_train, _, y_train, _ = digits
+    classifier = Small(batch_size=50).fit(X_train, y_train)
+    columns = ["train_loss", "train_batch_size"]
+    for epoch, loss in zip(classifier.history_, classifier.loss_curve_, strict=True):
+        losses, sizes = zip(
+            *([batch[column] for column in columns] for batch in epoch["batches"]), strict=True
+        )
+        assert sum(sizes) == len(X_train)
+        assert loss == pytest.approx(np.average(losses, weights=sizes))
+    assert type(classifier.loss_) is float
+
+
+def test_callbacks_of_skorch_read_the_loss_of_a_batch(digits):
+    X_train, _, y_train, _ = digits
+    by_loss = LRScheduler(
+        torch.optim.lr_scheduler.ReduceLROnPlateau, monitor="train_loss", step_every="batch"
+    )
+    Small(lr_schedule="constant", callbacks=[by_loss]).fit(X_train, y_train)
+
+
+def test_an_interruption_of_the_validation_leaves_no_data_behind(digits):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, training=False, **kwargs):
+            if not training:
+                raise KeyboardInterrupt
+
+    X_train, _, y_train, _ = digits
+    classifier = Small(early_stopping=True, callbacks=[Interrupt()])
+    with pytest.warns(UserWarning, match="interrupted"):
+        classifier.fit(X_train, y_train)
+    (recorder,) = (c for _, c in classifier.net_.callbacks_ if isinstance(c, ValidationAccuracy))
+    assert not vars(recorder)
+
+
+def test_the_default_type_of_torch_may_be_another(digits):
+    X_train, _, y_train, _ = digits
+    torch.set_default_dtype(torch.float64)
+    try:
+        classifier = Small().fit(X_train, y_train)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert classifier.score(X_train, y_train) > 0.5
+
+
+@pytest.mark.parametrize("scale", [1e100, 1e-100])
+def test_the_scale_of_the_pixels_does_not_matter(digits, scale):
+    X_train, X_test, y_train, _ = digits
+    expected = Small().fit(X_train, y_train).predict_proba(X_test)
+    scaled = Small().fit(X_train * scale, y_train)
+    np.testing.assert_allclose(scaled.predict_proba(X_test * scale), expected, atol=0.02)
+
+
+def test_bfloat16_trains_and_predicts_in_float32(digits):
+    X_train, X_test, y_train, y_test = digits
+    classifier = DeepLeNetClassifier(precision="bfloat16", max_epochs=8, random_state=0)
+    classifier.fit(X_train, y_train)
+    assert classifier.score(X_test, y_test) > 0.95
+    expected = classifier.decision_function(X_test)
+    np.testing.assert_array_equal(classifier.decision_function(X_test[:7]), expected[:7])
+    assert {weight.dtype for weight in classifier.module_.parameters()} == {torch.float32}
+    full = DeepLeNetClassifier(precision="float32", max_epochs=8, random_state=0)
+    assert not np.array_equal(full.fit(X_train, y_train).decision_function(X_test), expected)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_learns_the_same(digits, monkeypatch):
+    compiled_functions = []
+    make = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f: compiled_functions.append(f) or make(f))
+    X_train, X_test, y_train, _ = digits
+    plain, compiled = (
+        DeepLeNetClassifier(compile=compile, max_epochs=1, batch_size=32, random_state=0)
+        for compile in (False, True)
+    )
+    plain.fit(X_train, y_train)
+    pickled = pickle.dumps(compiled.fit(X_train, y_train))
+    assert len(compiled_functions) == 1
+    assert compiled.loss_ == pytest.approx(plain.loss_, rel=1e-2)
+    np.testing.assert_array_equal(
+        pickle.loads(pickled).predict_proba(X_test), compiled.predict_proba(X_test)
+    )
+
+
+def test_compile_without_a_compiler_is_refused(digits, monkeypatch):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/there/is/no/compiler"))
+    X_train, _, y_train, _ = digits
+    # Another number of kernels than any compiled before: nothing can come from a cache.
+    with pytest.raises(ValueError, match="compile=True cannot be used: .*compiler"):
+        Small(compile=True, conv_channels=(3, 5)).fit(X_train, y_train)
+
+
 @pytest.mark.gpu
 def test_cuda_learns_what_the_cpu_learns(digits):
     X_train, X_test, y_train, y_test = digits
     for device in ("cpu", "cuda"):
         classifier = DeepLeNetClassifier(device=device, random_state=0).fit(X_train, y_train)
         assert classifier.score(X_test, y_test) > 0.95
+
+
+@pytest.mark.gpu
+def test_cuda_has_the_losses_of_the_cpu(digits):
+    X_train, _, y_train, _ = digits
+    cpu, cuda = (
+        DeepLeNetClassifier(device=device, precision="float32", max_epochs=3, random_state=0)
+        .fit(X_train, y_train)
+        .loss_curve_
+        for device in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(cuda, cpu, rtol=0.02)

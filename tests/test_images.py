@@ -96,6 +96,11 @@ def test_any_number_type_gives_the_same_batch(rng, dtype):
     torch.testing.assert_close(to_batch(images.astype(dtype)), to_batch(images.astype(float)))
 
 
+def test_booleans_are_zeros_and_ones(rng):
+    images = rng.integers(0, 2, (5, 28, 28))
+    torch.testing.assert_close(to_batch(images.astype(bool)), to_batch(images.astype(float)))
+
+
 def test_pixels_keep_their_type_and_memory(rng):
     images = rng.integers(0, 256, (5, 28, 28), dtype=np.uint8)
     pixels = as_tensor(ImageFormat(images).flatten(images))

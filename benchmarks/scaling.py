@@ -1,0 +1,230 @@
+"""The time of a fit is linear in the number of images, and beyond the data its memory is flat.
+
+VERDICT
+
+Each fit runs in a process of its own, for one epoch in batches of 128 images (those of the default
+grow with the data): seconds, and the highest resident memory during `fit` above what the process
+held before the call, the data included. More images than MNIST has are MNIST repeated, each copy
+with another grey value in one corner, because equal images count as one.
+
+Then a grid search over four candidates and three folds, small and large data, in three ways: one
+process with all threads, two processes with one thread each, as joblib grants them, and two
+processes with two threads each. The committed result:
+
+    python benchmarks/scaling.py --out benchmarks/results/scaling
+"""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from joblib import parallel_config
+from reporting import (
+    Parser,
+    check_out,
+    describe_run,
+    folder,
+    made_by,
+    table,
+    whole_number,
+    write_files,
+)
+from sklearn.model_selection import GridSearchCV, ParameterGrid
+
+from sklenet import DeepLeNetClassifier
+from sklenet.datasets import fetch_mnist, load_digits_images
+
+BATCH_SIZE = 128
+# Processes, and threads in each; None leaves it to PyTorch.
+WAYS = {
+    "n_jobs=1, all threads": (1, None),
+    "n_jobs=2, one thread each": (2, 1),
+    "n_jobs=2, two threads each": (2, 2),
+}
+GRID = {"activation": ["l_relu", "relu"], "lr": [3e-3, 5e-3]}
+
+
+def main(argv=None):
+    arguments = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.single is not None:
+        print(json.dumps(measure_fit(*load_images(options.data, options.single))))
+        return
+    if not Path("/proc/self/clear_refs").exists():
+        parser.error("the peak memory is read from Linux's /proc, which is not there")
+    try:
+        load_images(options.data, min(options.sizes))
+        check_out(options.out)
+    except (OSError, ValueError) as error:
+        parser.error(" ".join(str(error).split()))
+    fits = [measure_in_process(options.data, size) for size in options.sizes]
+    searches = time_searches(options)
+    run = describe_run("scaling.py", arguments)
+    run["data"] = options.data
+    page = format_page(fits, searches, run)
+    print(page)
+    if options.out:
+        content = json.dumps({**run, "fits": fits, "searches": searches}, indent=2) + "\n"
+        files = {"scaling.md": page, "scaling.json": content}
+        write_files(options.out, {name: text.encode() for name, text in files.items()})
+        print(f"Written to {options.out}")
+
+
+def make_parser():
+    parser = Parser(prog="scaling.py", description="How time and memory grow with the data.")
+    add = parser.add_argument
+    add("--data", choices=["mnist", "digits"], default="mnist", help="default: mnist")
+    add(
+        "--sizes",
+        nargs="+",
+        type=whole_number(20),
+        default=[1000, 3000, 10000, 30000, 60000, 600000],
+        metavar="N",
+        help="numbers of training images; default: 1000 3000 10000 30000 60000 600000",
+    )
+    add(
+        "--search-size",
+        type=whole_number(20),
+        default=10000,
+        metavar="N",
+        help="at most so many images in a grid search; default: 10000",
+    )
+    add(
+        "--search-epochs",
+        type=whole_number(1),
+        metavar="N",
+        help="epochs of each fit of a search; default: 10 on the digits, 2 on the large data",
+    )
+    add(
+        "--rounds",
+        type=whole_number(1),
+        default=2,
+        metavar="N",
+        help="how often each way of searching runs, in turn with the others; default: 2",
+    )
+    add(
+        "--single", type=whole_number(20), metavar="N", help="only measure one fit, in this process"
+    )
+    add("--out", type=folder, metavar="FOLDER", help="write scaling.md and scaling.json here")
+    return parser
+
+
+def load_images(data, n_images):
+    """Load so many images, with repetitions that differ in their first pixel."""
+    if data == "digits":
+        X, y = load_digits_images()
+    else:
+        X, _, y, _ = fetch_mnist()
+    n_copies = -(-n_images // len(X))
+    X, y = np.tile(X, (n_copies, 1, 1))[:n_images], np.tile(y, n_copies)[:n_images]
+    X[:, 0, 0] = np.arange(n_images) // (n_images // n_copies)
+    return X, y
+
+
+def measure_fit(X, y):
+    """Fit once and return the time and the memory that it took."""
+    classifier = DeepLeNetClassifier(
+        batch_size=BATCH_SIZE, max_epochs=1, device="cpu", random_state=0
+    )
+    before = resident_memory(start_anew=True)
+    start = time.perf_counter()
+    classifier.fit(X, y)
+    seconds = time.perf_counter() - start
+    return {
+        "images": len(X),
+        "seconds": seconds,
+        "megabytes": (resident_memory() - before) / 1e6,
+        "data_megabytes": X.nbytes / 1e6,
+    }
+
+
+def resident_memory(start_anew=False):
+    """Return the highest resident memory of this process in bytes, as Linux counts it."""
+    if start_anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return 1024 * int(line.split()[1])
+
+
+def measure_in_process(data, n_images):
+    command = [sys.executable, __file__, "--data", data, "--single", str(n_images)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def time_searches(options):
+    """Time a grid search on small and large data in each of the ways."""
+    epochs = options.search_epochs
+    X, y = (part[: options.search_size] for part in load_digits_images())
+    problems = {f"{len(y):,} images of digits": (X, y, epochs or 10)}
+    if options.data == "mnist":
+        X, y = load_images("mnist", options.search_size)
+        problems[f"{len(y):,} images of mnist"] = (X, y, epochs or 2)
+    searches = []
+    for name, (X, y, max_epochs) in problems.items():
+        seconds = {way: [] for way in WAYS}
+        for _ in range(options.rounds):
+            for way, (n_jobs, n_threads) in WAYS.items():
+                classifier = DeepLeNetClassifier(
+                    max_epochs=max_epochs, device="cpu", random_state=0
+                )
+                search = GridSearchCV(classifier, GRID, cv=3, n_jobs=n_jobs, refit=False)
+                with parallel_config("loky", inner_max_num_threads=n_threads):
+                    start = time.perf_counter()
+                    search.fit(X, y)
+                    seconds[way].append(time.perf_counter() - start)
+        searches.append({"data": name, "epochs": max_epochs, "seconds": seconds})
+    return searches
+
+
+def slope(fits):
+    """Fit seconds ~ images ** slope; small fits, whose first steps take longest, do not count."""
+    large = [fit for fit in fits if fit["images"] >= 10_000]
+    fits = large if len(large) > 1 else fits
+    images, seconds = (np.log([fit[key] for fit in fits]) for key in ("images", "seconds"))
+    return float(np.polyfit(images, seconds, 1)[0])
+
+
+def format_page(fits, searches, run):
+    fit_rows = [
+        [
+            f"{fit['images']:,}",
+            f"{fit['seconds']:.2f}",
+            f"{1e6 * fit['seconds'] / fit['images']:.0f}",
+            f"{fit['data_megabytes']:.0f}",
+            f"{fit['megabytes']:.0f}",
+        ]
+        for fit in fits
+    ]
+    fit_header = ["images", "seconds", "µs per image", "data (MB)", "memory above (MB)"]
+    search_rows = [
+        [search["data"], *(f"{np.median(seconds):.1f}" for seconds in search["seconds"].values())]
+        for search in searches
+    ]
+    return f"""# Scaling
+
+One epoch in batches of {BATCH_SIZE}; from 10,000 images on seconds ~ images^{slope(fits):.2f}.
+Memory is the highest resident memory during `fit` above that before the call, which has the data
+already.
+
+{table(fit_header, fit_rows)}
+
+Grid search over {len(ParameterGrid(GRID))} candidates and 3 folds, seconds, median of
+{len(next(iter(searches[0]["seconds"].values())))} rounds, the start of the processes included:
+
+{table(["data", *WAYS], search_rows)}
+
+{made_by(run)}
+"""
+
+
+if __name__ == "__main__":
+    main()

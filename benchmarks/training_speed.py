@@ -1,0 +1,456 @@
+"""Training with sklenet is as fast as the best loop that we could write by hand with PyTorch.
+
+VERDICT
+
+Two epochs of the same network on the same images, all contenders in turn, several rounds:
+
+- sklenet: `DeepLeNetClassifier.fit` on the bytes, all of its own preparations included;
+- skorch: `NeuralNetClassifier` with the layers written the usual way and its default `DataLoader`;
+- DataLoader loop: a loop over ``DataLoader(TensorDataset(...))``, the layers written the usual way;
+- bare loop: the fastest loop we know, around sklenet's network, no library around it;
+- bounds: the FLOPs of the training steps at the rate of a large matrix product, PyTorch's own and
+  that of oneDNN.
+
+The loops by hand keep their rate constant and record no loss, which favours them. Each contender
+has a process of its own. All but the first are given standardised 32x32 float images, ready made.
+Then the parts of a step are timed apart, and sklenet and skorch are cross-validated on
+scikit-learn's digits with the same optimiser, schedule and loss. The committed result:
+
+    python benchmarks/training_speed.py --out benchmarks/results/training_speed
+"""
+
+import io
+import json
+import math
+import multiprocessing
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import torch
+from reporting import (
+    Parser,
+    check_out,
+    describe_run,
+    folder,
+    made_by,
+    table,
+    whole_number,
+    write_files,
+)
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from skorch import NeuralNetClassifier
+from skorch.callbacks import LRScheduler
+from torch import nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.data import DataLoader, TensorDataset
+
+from sklenet import DeepLeNet, DeepLeNetClassifier
+from sklenet.activations import LReLU
+from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.images import ImageFormat
+from sklenet.training import keep_freed_memory, training_budget
+
+LR, WEIGHT_DECAY, LABEL_SMOOTHING = 5e-3, 0.3, 0.1  # the defaults of DeepLeNetClassifier
+SKLENET, SKORCH, LOADER, BARE = "sklenet", "skorch", "DataLoader loop", "bare loop"
+BOUND, ONEDNN_BOUND = "bound (torch.mm)", "bound (oneDNN)"
+MATRIX_SIDE = 2048
+EPOCHS = 2
+
+
+def main(argv=None):
+    arguments = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        X, y = load_images(options)
+        check_out(options.out)
+    except (OSError, ValueError) as error:
+        parser.error(" ".join(str(error).split()))
+    seconds = time_fits(X, y, options.batch_size, options.rounds)
+    parts = time_parts(X, y, options.batch_size, options.rounds)
+    folds = cross_validate(options.cv_epochs, options.cv_rounds)
+    run = describe_run("training_speed.py", arguments)
+    run["data"] = {"name": options.data, "images": len(X), "batch size": options.batch_size}
+    page = format_page(seconds, parts, folds, run)
+    print(page)
+    if options.out:
+        numbers = {**run, "fit_s": seconds, "parts_s": parts, "digits": folds}
+        content = json.dumps(numbers, indent=2) + "\n"
+        write_files(
+            options.out,
+            {"training_speed.md": page.encode(), "training_speed.json": content.encode()},
+        )
+        print(f"Written to {options.out}")
+
+
+def make_parser():
+    parser = Parser(prog="training_speed.py", description="How fast the network is trained.")
+    add = parser.add_argument
+    add("--data", choices=["mnist", "digits"], default="mnist", help="default: mnist")
+    add(
+        "--n-images",
+        type=whole_number(2),
+        default=12800,
+        metavar="N",
+        help="the first N training images, or all if there are fewer; default: 12800",
+    )
+    add(
+        "--batch-size",
+        type=whole_number(1),
+        default=128,
+        metavar="N",
+        help="default: 128, as sklenet takes for 60,000 images",
+    )
+    add(
+        "--rounds",
+        type=whole_number(1),
+        default=7,
+        metavar="N",
+        help="how often each contender runs, in turn with the others; default: 7",
+    )
+    add(
+        "--cv-epochs",
+        type=whole_number(1),
+        metavar="N",
+        help="epochs of the cross-validation on the digits; default: those that sklenet takes",
+    )
+    add(
+        "--cv-rounds",
+        type=whole_number(1),
+        default=2,
+        metavar="N",
+        help="how often each is cross-validated; default: 2",
+    )
+    add("--out", type=folder, metavar="FOLDER", help="write training_speed.md and .json here")
+    return parser
+
+
+def load_images(options):
+    if options.data == "digits":
+        X, y = load_digits_images()
+    else:
+        X, _, y, _ = fetch_mnist()
+    return X[: options.n_images], y[: options.n_images]
+
+
+class PlainLeNet(nn.Module):
+    """The deep LeNet-5 as a textbook has it: each activation before its pooling."""
+
+    def __init__(self, n_classes=10):
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(1, 32, 5), LReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(32, 64, 5), LReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(1600, 1024), LReLU(), nn.Linear(1024, 67), LReLU()),
+            nn.Linear(67, n_classes),
+        )
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def make_skorch(n_images, batch_size, max_epochs=EPOCHS):
+    """Make skorch's classifier with sklenet's optimiser and schedule and a textbook's module."""
+    n_steps = max_epochs * math.ceil(n_images / batch_size)
+    schedule = LRScheduler(
+        OneCycleLR, max_lr=LR, total_steps=n_steps + 1, cycle_momentum=False, step_every="batch"
+    )
+    return NeuralNetClassifier(
+        PlainLeNet,
+        criterion=nn.CrossEntropyLoss,
+        criterion__label_smoothing=LABEL_SMOOTHING,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=WEIGHT_DECAY,
+        lr=LR,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        iterator_train__shuffle=True,
+        callbacks=[schedule],
+        train_split=None,
+        verbose=0,
+    )
+
+
+def make_sklenet(batch_size, max_epochs=EPOCHS):
+    return DeepLeNetClassifier(
+        batch_size=batch_size, max_epochs=max_epochs, device="cpu", random_state=0
+    )
+
+
+def prepare_sklenet(X, y, batch_size):
+    classifier = make_sklenet(batch_size)
+    return lambda: classifier.fit(X, y)
+
+
+def prepare_skorch(X, y, batch_size):
+    images, target = standardize(X), as_target(y)
+    net = make_skorch(len(X), batch_size)
+    return lambda: net.fit(images, target)
+
+
+def prepare_loader_loop(X, y, batch_size):
+    dataset = TensorDataset(standardize(X), as_target(y))
+
+    def train():
+        module = PlainLeNet()
+        loss_of = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
+        optimizer = torch.optim.AdamW(module.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
+        loader = DataLoader(dataset, batch_size=batch_size, shuffle=True)
+        for _ in range(EPOCHS):
+            for images, target in loader:
+                optimizer.zero_grad()
+                loss = loss_of(module(images), target)
+                loss.backward()
+                optimizer.step()
+
+    return train
+
+
+def prepare_bare_loop(X, y, batch_size):
+    images, target = standardize(X), as_target(y)
+    keep_freed_memory()
+
+    def train():
+        module, optimizer = make_module()
+        for _ in range(EPOCHS):
+            for batch in torch.randperm(len(target)).split(batch_size):
+                optimizer.zero_grad()
+                loss_of(module(images[batch]), target[batch]).backward()
+                optimizer.step()
+
+    return train
+
+
+def make_module():
+    """Make sklenet's network and its optimiser for a loop by hand."""
+    module = DeepLeNet().to(memory_format=torch.channels_last)
+    parameters = module.parameters()
+    return module, torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY, fused=True)
+
+
+def loss_of(scores, target):
+    return functional.cross_entropy(scores, target, label_smoothing=LABEL_SMOOTHING)
+
+
+def prepare_torch_product(X, y, batch_size):
+    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
+    return lambda: matrix @ matrix
+
+
+def prepare_onednn_product(X, y, batch_size):
+    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
+    return lambda: torch.ops.mkldnn._linear_pointwise(matrix, matrix, None, "none", [], "")
+
+
+def prepare_folds(classifier, images, target):
+    return lambda cv: float(cross_val_score(classifier, images, target, cv=cv).mean())
+
+
+CONTENDERS = {
+    SKLENET: prepare_sklenet,
+    SKORCH: prepare_skorch,
+    LOADER: prepare_loader_loop,
+    BARE: prepare_bare_loop,
+}
+PRODUCTS = {BOUND: prepare_torch_product, ONEDNN_BOUND: prepare_onednn_product}
+
+
+class Isolated:
+    """A contender in a process of its own, where no other one has changed a setting."""
+
+    def __init__(self, prepare, *data):
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(1, context, _prepare, (prepare, *data))
+
+    def run(self, *arguments):
+        """Return the seconds that a call takes there, and what it returns."""
+        return self.pool.submit(_run, *arguments).result()
+
+
+def _prepare(prepare, *data):
+    global _contender
+    torch.manual_seed(0)
+    _contender = prepare(*data)
+
+
+def _run(*arguments):
+    start = time.perf_counter()
+    result = _contender(*arguments)
+    return time.perf_counter() - start, result if isinstance(result, float) else None
+
+
+def time_fits(X, y, batch_size, rounds):
+    """Time the contenders, in turn, and matrix products next to them.
+
+    Returns the seconds of each round by contender; those of a bound are the FLOPs of a fit at
+    the rate of the round's matrix products.
+    """
+    all_ = {**CONTENDERS, **PRODUCTS}
+    workers = {name: Isolated(prepare, X, y, batch_size) for name, prepare in all_.items()}
+    n_products = EPOCHS * len(X) * training_flops(DeepLeNet()) / (2 * MATRIX_SIDE**3)
+    seconds = {name: [] for name in workers}
+    names = list(CONTENDERS)
+    for number in range(rounds + 1):
+        first = number % len(names)  # nobody always follows the same one
+        for name in names[first:] + names[:first]:
+            seconds[name].append(workers[name].run()[0])
+        for name in PRODUCTS:
+            product = np.median([workers[name].run()[0] for _ in range(10)])
+            seconds[name].append(float(n_products * product))
+    for worker in workers.values():
+        worker.pool.shutdown()
+    return {name: values[1:] for name, values in seconds.items()}  # the first round warms up
+
+
+def time_parts(X, y, batch_size, rounds):
+    """Time the parts of a training step of the bare loop, over several batches in each round."""
+    images = torch.from_numpy(X.reshape(len(X), -1))
+    target = as_target(y)
+    image_format = ImageFormat(X).measure(
+        images, torch.arange(len(X)), torch.ones(len(X), dtype=torch.float64)
+    )
+    keep_freed_memory()
+    module, optimizer = make_module()
+    parts = {"data": [], "forward": [], "backward": [], "optimiser": []}
+    n_batches = max(1, min(len(X) // batch_size, 10))
+    for _ in range(rounds + 1):
+        clock = np.zeros(len(parts))
+        for batch in torch.randperm(len(X)).split(batch_size)[:n_batches]:
+            optimizer.zero_grad()
+            times = [time.perf_counter()]
+            batch_images, batch_target = image_format.batch(images[batch]), target[batch]
+            times.append(time.perf_counter())
+            scores = module(batch_images)
+            loss = loss_of(scores, batch_target)
+            times.append(time.perf_counter())
+            loss.backward()
+            times.append(time.perf_counter())
+            optimizer.step()
+            times.append(time.perf_counter())
+            clock += np.diff(times)
+        for part, value in zip(parts, clock / n_batches, strict=True):
+            parts[part].append(float(value))
+    return {part: values[1:] for part, values in parts.items()}  # the first round warms up
+
+
+def cross_validate(max_epochs, rounds):
+    """Cross-validate sklenet and skorch on the digits with the same optimiser and schedule."""
+    X, y = load_digits_images()
+    n_train = len(X) * 4 // 5
+    batch_size, auto_epochs = training_budget(n_train)
+    max_epochs = max_epochs or auto_epochs
+    skorch_net = make_skorch(n_train, batch_size, max_epochs)
+    workers = {
+        SKLENET: Isolated(prepare_folds, make_sklenet(batch_size, max_epochs), X, y),
+        SKORCH: Isolated(prepare_folds, skorch_net, standardize(X).numpy(), y.astype(np.int64)),
+    }
+    seconds, accuracy = ({name: [] for name in workers} for _ in range(2))
+    for number in range(rounds):
+        cv = StratifiedKFold(5, shuffle=True, random_state=number)
+        for name, worker in workers.items():
+            for values, value in zip((seconds, accuracy), worker.run(cv), strict=True):
+                values[name].append(value)
+    for worker in workers.values():
+        worker.pool.shutdown()
+    return {
+        "epochs": max_epochs,
+        "batch size": batch_size,
+        "seconds": seconds,
+        "accuracy": accuracy,
+    }
+
+
+def training_flops(module):
+    """Count the floating-point operations that training takes for one image.
+
+    A product forward, one for the weights' gradient and, but for the first layer, one for the
+    gradient of the input; a multiplication and an addition each.
+    """
+    flops = []
+
+    def count(layer, inputs, output):
+        positions = output[0].numel() // len(layer.weight)
+        n_products = 3 if flops else 2
+        flops.append(n_products * 2 * positions * layer.weight.numel())
+
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in module.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    with torch.inference_mode():
+        module(torch.zeros(2, 1, 32, 32))
+    for hook in hooks:
+        hook.remove()
+    return sum(flops)
+
+
+def standardize(X):
+    pixels = torch.from_numpy(X.reshape(len(X), -1))
+    weights = torch.ones(len(X), dtype=torch.float64)
+    return ImageFormat(X).measure(pixels, torch.arange(len(X)), weights).batch(pixels)
+
+
+def as_target(y):
+    return torch.from_numpy(y.astype(np.int64))
+
+
+def format_page(seconds, parts, folds, run):
+    data = run["data"]
+    n_images = EPOCHS * data["images"]
+    ratios = {name: np.array(values) / seconds[SKLENET] for name, values in seconds.items()}
+    rows = [
+        [
+            name,
+            f"{n_images / np.median(values):,.0f}",
+            f"{n_images / max(values):,.0f} to {n_images / min(values):,.0f}",
+            "" if name == SKLENET else f"{np.median(ratios[name]):.2f}",
+            "" if name == SKLENET else f"{min(ratios[name]):.2f} to {max(ratios[name]):.2f}",
+        ]
+        for name, values in seconds.items()
+    ]
+    header = ["contender", "images/s", "range", "sklenet's speed / its speed", "range"]
+    total = sum(np.median(values) for values in parts.values())
+    part_rows = [
+        [name, f"{1e3 * np.median(values):.2f}", f"{np.median(values) / total:.0%}"]
+        for name, values in parts.items()
+    ]
+    fold_rows = [
+        [
+            name,
+            f"{np.median(folds['seconds'][name]):.1f}",
+            f"{np.mean(folds['accuracy'][name]):.4f}",
+        ]
+        for name in (SKLENET, SKORCH)
+    ]
+    ratio = np.median(np.divide(folds["seconds"][SKLENET], folds["seconds"][SKORCH]))
+    n_rounds = len(seconds[SKLENET])
+    return f"""# Training speed
+
+{EPOCHS} epochs of {data["images"]:,} images of {data["name"]} in batches of {data["batch size"]};
+medians of {n_rounds} rounds in which all contenders took turns. The ratios compare times of the
+same round; below 1.00 sklenet is slower. The bounds are the FLOPs at the rate of a large matrix
+product.
+
+{table(header, rows)}
+
+The parts of a step of the bare loop, in milliseconds, here with sklenet's preparation of the data:
+
+{table(["part", "ms", "share"], part_rows)}
+
+5-fold cross-validation on the digits, {folds["epochs"]} epochs in batches of {folds["batch size"]},
+optimiser, schedule and loss alike; sklenet takes {ratio:.2f} of skorch's time:
+
+{table(["contender", "seconds", "accuracy"], fold_rows)}
+
+{made_by(run)}
+"""
+
+
+if __name__ == "__main__":
+    main()
