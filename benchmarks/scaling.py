@@ -1,7 +1,5 @@
 """The time of a fit is linear in the number of images, and beyond the data its memory is flat.
 
-VERDICT
-
 Each fit runs in a process of its own, for one epoch in batches of 128 images (those of the default
 grow with the data): seconds, and the highest resident memory during `fit` above what the process
 held before the call, the data included. More images than MNIST has are MNIST repeated, each copy
@@ -9,7 +7,7 @@ with another grey value in one corner, because equal images count as one.
 
 Then a grid search over four candidates and three folds, small and large data, in three ways: one
 process with all threads, two processes with one thread each, as joblib grants them, and two
-processes with two threads each. The committed result:
+processes with two threads each. The full run:
 
     python benchmarks/scaling.py --out benchmarks/results/scaling
 """

@@ -1,7 +1,5 @@
 """Training with sklenet is as fast as the best loop that we could write by hand with PyTorch.
 
-VERDICT
-
 Two epochs of the same network on the same images, all contenders in turn, several rounds:
 
 - sklenet: `DeepLeNetClassifier.fit` on the bytes, all of its own preparations included;
@@ -14,7 +12,7 @@ Two epochs of the same network on the same images, all contenders in turn, sever
 The loops by hand keep their rate constant and record no loss, which favours them. Each contender
 has a process of its own. All but the first are given standardised 32x32 float images, ready made.
 Then the parts of a step are timed apart, and sklenet and skorch are cross-validated on
-scikit-learn's digits with the same optimiser, schedule and loss. The committed result:
+scikit-learn's digits with the same optimiser, schedule and loss. The full run:
 
     python benchmarks/training_speed.py --out benchmarks/results/training_speed
 """

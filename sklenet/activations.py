@@ -3,7 +3,14 @@
 import torch
 from torch import nn
 
-__all__ = ["ACTIVATIONS", "LReLU", "activation_gain", "is_monotonic", "make_activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "LReLU",
+    "activation_gain",
+    "is_monotonic",
+    "is_uniform",
+    "make_activation",
+]
 
 
 class LReLU(nn.Module):
@@ -86,6 +93,7 @@ ACTIVATIONS = {
 }
 
 _NOT_MONOTONIC = {"gelu", "silu"}
+_UNIFORM = {"l_relu", "relu", "leaky_relu", "tanh"}
 
 
 def make_activation(activation):
@@ -163,6 +171,31 @@ def is_monotonic(activation):
     (True, False)
     """
     return isinstance(activation, str) and activation not in _NOT_MONOTONIC
+
+
+def is_uniform(activation):
+    """Tell whether equal input is known to give equal output wherever it stands in memory.
+
+    PyTorch computes the last elements of a tensor, which do not fill a vector register, by other
+    instructions than the rest, and for some functions the last digits differ.
+
+    Parameters
+    ----------
+    activation : str or callable
+        As for `make_activation`.
+
+    Returns
+    -------
+    bool
+        False for every callable: nothing is known about it.
+
+    Examples
+    --------
+    >>> from sklenet.activations import is_uniform
+    >>> is_uniform("l_relu"), is_uniform("sigmoid")
+    (True, False)
+    """
+    return isinstance(activation, str) and activation in _UNIFORM
 
 
 def activation_gain(module):

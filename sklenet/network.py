@@ -6,16 +6,18 @@ from collections import OrderedDict
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
-from .activations import activation_gain, is_monotonic, make_activation
+from .activations import activation_gain, is_monotonic, is_uniform, make_activation
 
 __all__ = ["IMAGE_SIZE", "DeepLeNet", "RowwiseLinear"]
 
 IMAGE_SIZE = 32
 """Height and width of the images that the network reads, in pixels, as for LeNet-5."""
 
-_ROWS_OF_A_KERNEL = 16
+# Images that are predicted together, so that none depends on the others. Kernels treat a single row
+# in another way than several; activations that are not uniform, and convolutions with odd numbers
+# of kernels, also the last elements of a tensor.
+_EVEN_BLOCK, _ODD_BLOCK = 2, 32
 _WORTH_ONEDNN = 2**18
 _POOLINGS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
@@ -107,6 +109,8 @@ class DeepLeNet(nn.Module):
             raise ValueError(
                 f"pooling={pooling!r} is unknown; the known names are {sorted(_POOLINGS)}."
             )
+        is_even = is_uniform(activation) and not any(count % 16 for count in conv_channels)
+        self._block = _EVEN_BLOCK if is_even else _ODD_BLOCK
         pool_first = pooling == "max" and is_monotonic(activation)
         features: OrderedDict[str, nn.Module] = OrderedDict()
         head: OrderedDict[str, nn.Module] = OrderedDict()
@@ -157,15 +161,15 @@ class DeepLeNet(nn.Module):
         Returns
         -------
         torch.Tensor of shape (n_samples, n_classes)
-            The scores before softmax or sigmoid (logits).
+            The scores before softmax or sigmoid (logits). On a CPU, where no gradient is wanted,
+            those of an image do not depend on the others.
         """
-        features = self.features(images)
         if torch.is_grad_enabled():
-            return self.head(features)
-        # Of an incomplete block of rows, kernels sum the last ones in another order.
-        missing = -len(features) % _ROWS_OF_A_KERNEL
-        blocks = functional.pad(features, (0, 0, 0, missing)) if missing else features
-        return self.head(blocks)[: len(features)]
+            return self.head(self.features(images))
+        missing = -len(images) % self._block
+        if missing:
+            images = torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
+        return self.head(self.features(images))[: len(images) - missing]
 
 
 class RowwiseLinear(nn.Linear):
@@ -173,9 +177,9 @@ class RowwiseLinear(nn.Linear):
 
     The library behind `torch.nn.Linear` sums the products of a row in an order that varies with
     the number of rows and with the position of the row, so that a prediction would change in its
-    last digits with the other samples of the call. oneDNN has one order for complete blocks of 16
-    rows; it is used for float32 on the CPU, in training for large layers only. Elsewhere the layer
-    is `torch.nn.Linear`.
+    last digits with the other samples of the call. oneDNN has one order for two rows or more; it
+    is used for float32 on the CPU, in training for large layers only. Elsewhere the layer is
+    `torch.nn.Linear`.
     """
 
     def forward(self, x):

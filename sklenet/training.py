@@ -311,15 +311,14 @@ class ImageClassifierNet(NeuralNet):
             The scores, on the CPU. Those of a row do not depend on the other rows if they are
             computed on a CPU.
         """
-        self._set_training(False)
+        if self.module_.training:
+            self._set_training(False)
         device, scores = torch.device(self.device), []
         image_format = image_format.to(device)
         with torch.inference_mode():
             for rows in pixels.split(PREDICTION_BATCH):
                 images = image_format.batch(to_device(rows, device))
-                # oneDNN may convolve a single image in another order of summation than several.
-                several = images if len(images) > 1 else images.repeat(2, 1, 1, 1)
-                scores.append(self.module_(several)[: len(images)].cpu())
+                scores.append(self.module_(images).cpu())
         return torch.cat(scores)
 
 

