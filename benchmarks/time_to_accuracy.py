@@ -1,8 +1,8 @@
 """The deep LeNet-5 reaches a test accuracy of 0.99 on MNIST before an SVM has been fitted.
 
-It holds for two epochs of the default, in bfloat16: 0.9922 after 29 s (mean of three seeds), against
-35 s for the SVM of scikit-learn-intelex and 458 s for scikit-learn's, both 0.9864. In float32 it takes
-47 s, an eighth to a tenth of scikit-learn's SVM.
+It holds for two epochs of the default, in bfloat16: 0.9922 after 29 s (mean of three seeds),
+against 35 s for the SVM of scikit-learn-intelex and 458 s for scikit-learn's, both 0.9864. In
+float32 they take 47 s: longer than the one, a tenth of the other.
 
 The clock starts with the call of `fit` and stands still while a network is scored after each epoch.
 The other methods have one accuracy, at the end of their fit; those without randomness run once. The
