@@ -130,7 +130,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         any case. "auto" is "bfloat16" on CUDA devices that compute with it, else "float32". On
         CPUs with bfloat16 instructions "bfloat16" is faster, too.
     compile : bool, default=False
-        Whether training runs a network that `torch.compile` has compiled. It takes a minute or so
+        Whether training runs a network that `torch.compile` has compiled. It takes some time
         before the first step, needs a C++ compiler on a CPU, and is meant for long fits on GPUs.
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Called while training, as in skorch. Those that score the net's own predictions

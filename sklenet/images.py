@@ -189,7 +189,7 @@ class ImageFormat:
             device=pixels.device,
         )
         centre = square[:, :, top:bottom, left:right]
-        # Pixels go to their place as they are standardised: half the time of doing it apart.
+        # Pixels go to their place as they are standardised, without a copy in between.
         if (height, width) == self.shape[:2]:
             self._standardize(pixels, centre)
         else:

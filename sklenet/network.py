@@ -210,8 +210,8 @@ class RowwiseLinear(nn.Linear):
 class _OneDNNLinear(torch.autograd.Function):
     """oneDNN's matrix products with their gradients.
 
-    On an AMD CPU those of layer F5 take 7 ms of a training step of 128 images, the ones behind
-    `torch.nn.Linear` 11 ms. For small layers it is the other way about.
+    On an AMD CPU they save 4 of the 50 ms of a training step of 128 images. Small layers are faster
+    with the products behind `torch.nn.Linear`.
     """
 
     @staticmethod
