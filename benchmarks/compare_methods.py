@@ -11,7 +11,6 @@ than chance. The full comparison, whose files the README quotes:
         --methods deep_lenet knn mlp svm lenet5 --out benchmarks/results/mnist
 """
 
-import io
 import json
 import sys
 from importlib.util import find_spec
@@ -21,6 +20,7 @@ from reporting import (
     COLOURS,
     MARKERS,
     Parser,
+    accept_any_character,
     check_out,
     describe_run,
     folder,
@@ -42,8 +42,7 @@ from sklenet.training import resolve_device
 
 def main(argv=None):
     arguments = sys.argv[1:] if argv is None else argv
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may not know the sign ±
+    accept_any_character()
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:

@@ -12,24 +12,12 @@ percentile are given. The committed result:
     python benchmarks/prediction_speed.py --out benchmarks/results/prediction_speed
 """
 
-import io
-import json
-import sys
 import time
 from functools import partial
 
 import numpy as np
 import torch
-from reporting import (
-    Parser,
-    check_out,
-    describe_run,
-    folder,
-    made_by,
-    table,
-    whole_number,
-    write_files,
-)
+from reporting import MeasurementParser, describe_run, made_by, table
 from training_speed import PlainLeNet
 
 from sklenet.baselines import METHODS, make_method
@@ -37,48 +25,30 @@ from sklenet.datasets import fetch_mnist, load_digits_images
 from sklenet.training import PREDICTION_BATCH
 
 MODULE, PLAIN = "bare module", "textbook module"
-SIZES = [1, 100, 10000]
+ONE, SOME = 1, 100  # images, besides as many as --n-predict says
 
 
 def main(argv=None):
-    arguments = sys.argv[1:] if argv is None else argv
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
-    options = parser.parse_args(arguments)
-    try:
-        X, X_test, y = load_images(options)
-        check_out(options.out)
-    except (OSError, ValueError) as error:
-        parser.error(" ".join(str(error).split()))
+    options, (X, X_test, y) = parser.read(argv, load_images)
     names = dict.fromkeys(["deep_lenet", *options.methods])
     methods = {name: make_method(name, random_state=0, device="cpu") for name in names}
     for method in methods.values():
         method.fit(X, y)
     seconds = time_predictions(methods, X_test, options.rounds, options.calls)
-    run = describe_run("prediction_speed.py", arguments)
-    run["data"] = {"name": options.data, "training images": len(X)}
-    page = format_page(seconds, run)
-    print(page)
-    if options.out:
-        content = json.dumps({**run, "seconds": seconds}, indent=2) + "\n"
-        files = {"prediction_speed.md": page, "prediction_speed.json": content}
-        write_files(options.out, {name: text.encode() for name, text in files.items()})
-        print(f"Written to {options.out}")
+    run = describe_run("prediction_speed.py", options.arguments)
+    run["data"] = {"name": options.data, "training images": len(X), "images": len(X_test)}
+    parser.report(options, run, {"seconds": seconds}, format_page(seconds, run))
 
 
 def make_parser():
-    parser = Parser(prog="prediction_speed.py", description="How fast fitted methods predict.")
-    add = parser.add_argument
-    add("--data", choices=["mnist", "digits"], default="mnist", help="default: mnist")
-    add(
-        "--n-train",
-        type=whole_number(100),
-        default=10000,
-        metavar="N",
-        help="training images; the SVM and KNN are slower with more of them; default: 10000",
-    )
-    add(
+    parser = MeasurementParser("prediction_speed.py", "How fast fitted methods predict.")
+    add = parser.add_number
+    add("--n-train", 100, "training images; the SVM and KNN like few; default: 10000", 10000)
+    add("--n-predict", 101, "images to predict, besides 1 and 100; default: 10000", 10000)
+    add("--rounds", 1, "how often the contenders take turns; default: 7", 7)
+    add("--calls", 1, "calls with one image in a row; default: 200", 200)
+    parser.add_argument(
         "--methods",
         nargs="+",
         choices=METHODS,
@@ -86,26 +56,11 @@ def make_parser():
         metavar="METHOD",
         help=f"besides deep_lenet, of {', '.join(METHODS)}; default: all",
     )
-    add(
-        "--rounds",
-        type=whole_number(1),
-        default=5,
-        metavar="N",
-        help="how often the contenders take turns; default: 5",
-    )
-    add(
-        "--calls",
-        type=whole_number(1),
-        default=200,
-        metavar="N",
-        help="calls with one image in a row; default: 200",
-    )
-    add("--out", type=folder, metavar="FOLDER", help="write prediction_speed.md and .json here")
     return parser
 
 
 def load_images(options):
-    """Load training images, and 10,000 images to predict, repeated where there are fewer."""
+    """Load training images, and those to predict, repeated where there are too few."""
     if options.data == "digits":
         X, y = load_digits_images()
         X_test = X
@@ -113,7 +68,7 @@ def load_images(options):
         X, X_test, y, _ = fetch_mnist()
     return (
         X[: options.n_train],
-        np.resize(X_test, (SIZES[-1], *X_test.shape[1:])),
+        np.resize(X_test, (options.n_predict, *X_test.shape[1:])),
         y[: options.n_train],
     )
 
@@ -130,19 +85,18 @@ def time_predictions(methods, X_test, rounds, calls):
     def run(module, n_images):
         return [module(batch) for batch in ready[:n_images].split(PREDICTION_BATCH)]
 
-    contenders = {
-        (MODULE, "forward"): partial(run, network.module_.eval()),
-        (PLAIN, "forward"): partial(run, plain.eval()),
-    }
+    # The module runs just before what its rate is compared with.
+    contenders = {(MODULE, "forward"): partial(run, network.module_.eval())}
     for name, method in methods.items():
         for function in ("predict", "predict_proba"):
             if hasattr(method, function):
                 call = getattr(method, function)
                 contenders[name, function] = lambda n_images, call=call: call(X_test[:n_images])
+    contenders[PLAIN, "forward"] = partial(run, plain.eval())
     seconds = {name: {} for name, _ in contenders}
-    for n_images in SIZES:
+    for n_images in (ONE, SOME, len(X_test)):
         times = {contender: [] for contender in contenders}
-        in_a_row = calls if n_images == 1 else 1
+        in_a_row = calls if n_images == ONE else 1
         for _ in range(rounds):
             for contender, call in contenders.items():
                 call(n_images)  # what follows finds its own data in the cache
@@ -156,21 +110,21 @@ def time_predictions(methods, X_test, rounds, calls):
 
 
 def format_page(seconds, run):
-    rows = []
+    rows, many = [], run["data"]["images"]
     bare = seconds[MODULE]["forward"]
     for name, functions in seconds.items():
         for function, times in functions.items():
-            one = 1e3 * np.array(times["1"])
-            above = np.median(one) - 1e3 * np.median(bare["1"])
-            rate = np.median(np.divide(bare["10000"], times["10000"]))
+            one = 1e3 * np.array(times[str(ONE)])
+            above = np.median(one) - 1e3 * np.median(bare[str(ONE)])
+            rate = np.median(np.divide(bare[str(many)], times[str(many)]))
             rows.append(
                 [
                     name if function == "forward" else f"{name} `{function}`",
                     f"{np.median(one):.2f}",
                     f"{np.percentile(one, 99):.2f}",
                     "" if name == MODULE else f"{above:+.2f}",
-                    f"{1e3 * np.median(times['100']):.1f}",
-                    f"{np.median(times['10000']):.3f}",
+                    f"{1e3 * np.median(times[str(SOME)]):.1f}",
+                    f"{np.median(times[str(many)]):.3f}",
                     "" if name == MODULE else f"{rate:.2f}",
                 ]
             )
@@ -180,13 +134,13 @@ def format_page(seconds, run):
         "p99 (ms)",
         "above the module (ms)",
         "100 images (ms)",
-        "10,000 images (s)",
+        f"{many:,} images (s)",
         "rate of the module",
     ]
     return f"""# Prediction speed
 
 Fitted to {run["data"]["training images"]:,} images of {run["data"]["name"]}; times are medians.
-The last column compares the rates for 10,000 images in the same rounds: above 1.00 is faster than
+The last column compares the rates for {many:,} images in the same rounds: above 1.00 is faster than
 the module alone. The SVM gives no probabilities.
 
 {table(header, rows)}

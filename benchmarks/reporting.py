@@ -2,10 +2,12 @@
 
 import argparse
 import io
+import json
 import math
 import os
 import platform
 import shlex
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +26,54 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+class MeasurementParser(Parser):
+    """The parser of a script that measures something on images of MNIST or the digits."""
+
+    def __init__(self, prog, description):
+        super().__init__(prog=prog, description=description)
+        self.add_argument(
+            "--data", choices=["mnist", "digits"], default="mnist", help="default: mnist"
+        )
+        name = prog.removesuffix(".py")
+        self.add_argument(
+            "--out", type=folder, metavar="FOLDER", help=f"write {name}.md, {name}.json, ... here"
+        )
+
+    def add_number(self, flag, minimum, help, default=None, maximum=math.inf, **options):
+        """Add an argument that takes a whole number, or several."""
+        number = whole_number(minimum, maximum)
+        self.add_argument(flag, type=number, default=default, metavar="N", help=help, **options)
+
+    def read(self, argv, load):
+        """Return the options and what `load` makes of them, or exit with one line of error."""
+        accept_any_character()
+        arguments = sys.argv[1:] if argv is None else argv
+        options = self.parse_args(arguments)
+        options.arguments = arguments
+        try:
+            data = load(options)
+            check_out(options.out)
+        except (OSError, ValueError) as error:
+            self.error(" ".join(str(error).split()))
+        return options, data
+
+    def report(self, options, run, numbers, page, pictures=None):
+        """Print the page, and write it with the numbers and the pictures into the folder."""
+        print(page)
+        if options.out:
+            name = self.prog.removesuffix(".py")
+            content = json.dumps({**run, **numbers}, indent=2) + "\n"
+            files = {f"{name}.md": page.encode(), f"{name}.json": content.encode()}
+            write_files(options.out, {**files, **(pictures or {})})
+            print(f"Written to {options.out}")
+
+
+def accept_any_character():
+    """Let a terminal that does not know a character, such as ±, show another one."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def whole_number(minimum, maximum=math.inf):

@@ -12,7 +12,6 @@ processes with two threads each. The full run:
     python benchmarks/scaling.py --out benchmarks/results/scaling
 """
 
-import io
 import json
 import subprocess
 import sys
@@ -21,16 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from joblib import parallel_config
-from reporting import (
-    Parser,
-    check_out,
-    describe_run,
-    folder,
-    made_by,
-    table,
-    whole_number,
-    write_files,
-)
+from reporting import MeasurementParser, describe_run, made_by, table
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from sklenet import DeepLeNetClassifier
@@ -47,71 +37,35 @@ GRID = {"activation": ["l_relu", "relu"], "lr": [3e-3, 5e-3]}
 
 
 def main(argv=None):
-    arguments = sys.argv[1:] if argv is None else argv
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
-    options = parser.parse_args(arguments)
-    if options.single is not None:
-        print(json.dumps(measure_fit(*load_images(options.data, options.single))))
+    options, smallest = parser.read(argv, load_smallest)
+    if options.single:
+        print(json.dumps(measure_fit(*smallest)))
         return
-    if not Path("/proc/self/clear_refs").exists():
-        parser.error("the peak memory is read from Linux's /proc, which is not there")
-    try:
-        load_images(options.data, min(options.sizes))
-        check_out(options.out)
-    except (OSError, ValueError) as error:
-        parser.error(" ".join(str(error).split()))
     fits = [measure_in_process(options.data, size) for size in options.sizes]
     searches = time_searches(options)
-    run = describe_run("scaling.py", arguments)
+    run = describe_run("scaling.py", options.arguments)
     run["data"] = options.data
     page = format_page(fits, searches, run)
-    print(page)
-    if options.out:
-        content = json.dumps({**run, "fits": fits, "searches": searches}, indent=2) + "\n"
-        files = {"scaling.md": page, "scaling.json": content}
-        write_files(options.out, {name: text.encode() for name, text in files.items()})
-        print(f"Written to {options.out}")
+    parser.report(options, run, {"fits": fits, "searches": searches}, page)
 
 
 def make_parser():
-    parser = Parser(prog="scaling.py", description="How time and memory grow with the data.")
-    add = parser.add_argument
-    add("--data", choices=["mnist", "digits"], default="mnist", help="default: mnist")
-    add(
-        "--sizes",
-        nargs="+",
-        type=whole_number(20),
-        default=[1000, 3000, 10000, 30000, 60000, 600000],
-        metavar="N",
-        help="numbers of training images; default: 1000 3000 10000 30000 60000 600000",
-    )
-    add(
-        "--search-size",
-        type=whole_number(20),
-        default=10000,
-        metavar="N",
-        help="at most so many images in a grid search; default: 10000",
-    )
-    add(
-        "--search-epochs",
-        type=whole_number(1),
-        metavar="N",
-        help="epochs of each fit of a search; default: 10 on the digits, 2 on the large data",
-    )
-    add(
-        "--rounds",
-        type=whole_number(1),
-        default=2,
-        metavar="N",
-        help="how often each way of searching runs, in turn with the others; default: 2",
-    )
-    add(
-        "--single", type=whole_number(20), metavar="N", help="only measure one fit, in this process"
-    )
-    add("--out", type=folder, metavar="FOLDER", help="write scaling.md and scaling.json here")
+    parser = MeasurementParser("scaling.py", "How time and memory grow with the data.")
+    add, sizes = parser.add_number, [1000, 3000, 10000, 30000, 60000, 600000]
+    default = " ".join(map(str, sizes))
+    add("--sizes", 20, f"numbers of training images; default: {default}", sizes, nargs="+")
+    add("--search-size", 20, "at most so many images in a grid search; default: 10000", 10000)
+    add("--search-epochs", 1, "epochs of a fit; default: 10 on the digits, 2 on the large data")
+    add("--rounds", 1, "how often each way of searching runs, in turn; default: 2", 2)
+    add("--single", 20, "only measure one fit with so many images, in this process")
     return parser
+
+
+def load_smallest(options):
+    if not Path("/proc/self/clear_refs").exists():
+        raise OSError("the peak memory is read from Linux's /proc, which is not there")
+    return load_images(options.data, options.single or min(options.sizes))
 
 
 def load_images(data, n_images):

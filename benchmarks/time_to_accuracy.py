@@ -12,9 +12,6 @@ committed result:
     python benchmarks/time_to_accuracy.py --out benchmarks/results/time_to_accuracy
 """
 
-import io
-import json
-import sys
 import time
 from importlib.util import find_spec
 
@@ -23,15 +20,11 @@ from compare_methods import accelerate
 from reporting import (
     COLOURS,
     MARKERS,
-    Parser,
-    check_out,
+    MeasurementParser,
     describe_run,
-    folder,
     made_by,
     table,
     to_png,
-    whole_number,
-    write_files,
 )
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
@@ -46,7 +39,7 @@ FAST = {"max_epochs": 2}
 CONTENDERS = {
     "deep_lenet": ("deep_lenet", {}, False),
     "deep_lenet, fast": ("deep_lenet", FAST, False),
-    "deep_lenet, fast, bfloat16": ("deep_lenet", {**FAST, "precision": "bfloat16"}, False),
+    "deep_lenet, fast, float32": ("deep_lenet", {**FAST, "precision": "float32"}, False),
     "lenet5": ("lenet5", {}, False),
     "mlp": ("mlp", {}, False),
     "svm": ("svm", {}, False),
@@ -58,16 +51,8 @@ ACCURACIES = [0.98, 0.99, 0.992]
 
 
 def main(argv=None):
-    arguments = sys.argv[1:] if argv is None else argv
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
-    options = parser.parse_args(arguments)
-    try:
-        X, X_test, y, y_test = load_images(options)
-        check_out(options.out)
-    except (OSError, ValueError) as error:
-        parser.error(" ".join(str(error).split()))
+    options, (X, X_test, y, y_test) = parser.read(argv, load_images)
     runs = []
     for name in options.contenders:
         if CONTENDERS[name][2] and find_spec("sklearnex") is None:
@@ -79,54 +64,25 @@ def main(argv=None):
             print(f"{name}, seed {seed}: {last[1]:.4f} after {last[0]:.1f} s", flush=True)
             if not runs[-1]["is_random"]:
                 break
-    device = resolve_device("auto")
-    run = describe_run("time_to_accuracy.py", arguments, device, ["scikit-learn-intelex"])
+    packages = ["scikit-learn-intelex"]
+    run = describe_run("time_to_accuracy.py", options.arguments, resolve_device("auto"), packages)
     run["data"] = {"name": options.data, "training images": len(X), "test images": len(X_test)}
-    page = format_page(runs, run)
-    print(page)
-    if options.out:
-        files = {
-            "time_to_accuracy.md": page.encode(),
-            "time_to_accuracy.json": (json.dumps({**run, "runs": runs}, indent=2) + "\n").encode(),
-            "accuracy_over_time.png": draw(runs, run["data"]),
-        }
-        write_files(options.out, files)
-        print(f"Written to {options.out}")
+    pictures = {"accuracy_over_time.png": draw(runs, run["data"])}
+    parser.report(options, run, {"runs": runs}, format_page(runs, run), pictures)
 
 
 def make_parser():
-    parser = Parser(
-        prog="time_to_accuracy.py", description="How soon each method reaches an accuracy."
-    )
-    add = parser.add_argument
-    add("--data", choices=["mnist", "digits"], default="mnist", help="default: mnist")
-    add(
-        "--n-train",
-        type=whole_number(20),
-        metavar="N",
-        help="the first N training images; default: all",
-    )
-    add(
+    parser = MeasurementParser("time_to_accuracy.py", "How soon each method reaches an accuracy.")
+    parser.add_number("--n-train", 20, "the first N training images; default: all")
+    seeds, largest = [0, 1, 2], 2**32 - 1
+    parser.add_number("--seeds", 0, "default: 0 1 2", seeds, largest, nargs="+")
+    parser.add_argument(
         "--contenders",
         nargs="+",
         choices=CONTENDERS,
         default=list(CONTENDERS),
         metavar="NAME",
         help=f"of {'; '.join(CONTENDERS)}; default: all",
-    )
-    add(
-        "--seeds",
-        nargs="+",
-        type=whole_number(0, 2**32 - 1),
-        default=[0, 1, 2],
-        metavar="N",
-        help="default: 0 1 2",
-    )
-    add(
-        "--out",
-        type=folder,
-        metavar="FOLDER",
-        help="write time_to_accuracy.md and .json and accuracy_over_time.png here",
     )
     return parser
 
@@ -200,7 +156,8 @@ def format_page(runs, run):
             reached = [t for t in times if t is not None]
             missed = "" if len(reached) == len(times) else f" ({len(reached)} of {len(times)})"
             row.append(f"{np.mean(reached):.1f}{missed}" if reached else "never")
-        rows.append([*row, f"{min(seconds):.0f} to {max(seconds):.0f}", len(points)])
+        spread = f"{min(seconds):.1f} to {max(seconds):.1f}" if len(points) > 1 else ""
+        rows.append([*row, spread, len(points)])
     header = ["method", "accuracy", "fit (s)", *(f"to {a} (s)" for a in ACCURACIES)]
     header += ["range of fit (s)", "runs"]
     return f"""# Time to accuracy

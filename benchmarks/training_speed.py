@@ -2,41 +2,32 @@
 
 Two epochs of the same network on the same images, all contenders in turn, several rounds:
 
-- sklenet: `DeepLeNetClassifier.fit` on the bytes, all of its own preparations included;
+- sklenet: `DeepLeNetClassifier.fit` on the bytes, all of its own preparations included, with the
+  products in the precision that it chooses ("auto"), and in float32;
 - skorch: `NeuralNetClassifier` with the layers written the usual way and its default `DataLoader`;
 - DataLoader loop: a loop over ``DataLoader(TensorDataset(...))``, the layers written the usual way;
-- bare loop: the fastest loop we know, around sklenet's network, no library around it;
-- bounds: the FLOPs of the training steps at the rate of a large matrix product, PyTorch's own and
-  that of oneDNN.
+- bare loop: the fastest loop we know, around sklenet's network, no library around it, in the same
+  two precisions as sklenet;
+- bounds: the FLOPs of the training steps at the rate of a large matrix product: PyTorch's own and
+  oneDNN's of float32, and that of bfloat16.
 
 The loops by hand keep their rate constant and record no loss, which favours them. Each contender
-has a process of its own. All but the first are given standardised 32x32 float images, ready made.
+has a process of its own. All but sklenet are given standardised 32x32 float images, ready made.
 Then the parts of a step are timed apart, and sklenet and skorch are cross-validated on
-scikit-learn's digits with the same optimiser, schedule and loss. The full run:
+scikit-learn's digits with the same optimiser, schedule and loss. The committed result:
 
     python benchmarks/training_speed.py --out benchmarks/results/training_speed
 """
 
-import io
-import json
 import math
 import multiprocessing
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
-from reporting import (
-    Parser,
-    check_out,
-    describe_run,
-    folder,
-    made_by,
-    table,
-    whole_number,
-    write_files,
-)
+from reporting import MeasurementParser, describe_run, made_by, table
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
@@ -49,82 +40,36 @@ from sklenet import DeepLeNet, DeepLeNetClassifier
 from sklenet.activations import LReLU
 from sklenet.datasets import fetch_mnist, load_digits_images
 from sklenet.images import ImageFormat
-from sklenet.training import keep_freed_memory, training_budget
+from sklenet.training import keep_freed_memory, resolve_precision, training_budget
 
 LR, WEIGHT_DECAY, LABEL_SMOOTHING = 5e-3, 0.3, 0.1  # the defaults of DeepLeNetClassifier
-SKLENET, SKORCH, LOADER, BARE = "sklenet", "skorch", "DataLoader loop", "bare loop"
-BOUND, ONEDNN_BOUND = "bound (torch.mm)", "bound (oneDNN)"
+SKLENET, SKLENET_FLOAT32, SKORCH = "sklenet", "sklenet, float32", "skorch"
 MATRIX_SIDE = 2048
 EPOCHS = 2
 
 
 def main(argv=None):
-    arguments = sys.argv[1:] if argv is None else argv
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
-    options = parser.parse_args(arguments)
-    try:
-        X, y = load_images(options)
-        check_out(options.out)
-    except (OSError, ValueError) as error:
-        parser.error(" ".join(str(error).split()))
+    options, (X, y) = parser.read(argv, load_images)
     seconds = time_fits(X, y, options.batch_size, options.rounds)
     parts = time_parts(X, y, options.batch_size, options.rounds)
     folds = cross_validate(options.cv_epochs, options.cv_rounds)
-    run = describe_run("training_speed.py", arguments)
+    run = describe_run("training_speed.py", options.arguments)
+    precision = resolve_precision("auto", torch.device("cpu"))
+    run["precision"] = str(precision).removeprefix("torch.")
     run["data"] = {"name": options.data, "images": len(X), "batch size": options.batch_size}
     page = format_page(seconds, parts, folds, run)
-    print(page)
-    if options.out:
-        numbers = {**run, "fit_s": seconds, "parts_s": parts, "digits": folds}
-        content = json.dumps(numbers, indent=2) + "\n"
-        write_files(
-            options.out,
-            {"training_speed.md": page.encode(), "training_speed.json": content.encode()},
-        )
-        print(f"Written to {options.out}")
+    parser.report(options, run, {"fit_s": seconds, "parts_s": parts, "digits": folds}, page)
 
 
 def make_parser():
-    parser = Parser(prog="training_speed.py", description="How fast the network is trained.")
-    add = parser.add_argument
-    add("--data", choices=["mnist", "digits"], default="mnist", help="default: mnist")
-    add(
-        "--n-images",
-        type=whole_number(2),
-        default=12800,
-        metavar="N",
-        help="the first N training images, or all if there are fewer; default: 12800",
-    )
-    add(
-        "--batch-size",
-        type=whole_number(1),
-        default=128,
-        metavar="N",
-        help="default: 128, as sklenet takes for 60,000 images",
-    )
-    add(
-        "--rounds",
-        type=whole_number(1),
-        default=7,
-        metavar="N",
-        help="how often each contender runs, in turn with the others; default: 7",
-    )
-    add(
-        "--cv-epochs",
-        type=whole_number(1),
-        metavar="N",
-        help="epochs of the cross-validation on the digits; default: those that sklenet takes",
-    )
-    add(
-        "--cv-rounds",
-        type=whole_number(1),
-        default=2,
-        metavar="N",
-        help="how often each is cross-validated; default: 2",
-    )
-    add("--out", type=folder, metavar="FOLDER", help="write training_speed.md and .json here")
+    parser = MeasurementParser("training_speed.py", "How fast the network is trained.")
+    add = parser.add_number
+    add("--n-images", 2, "training images, or all if there are fewer; default: 12800", 12800)
+    add("--batch-size", 1, "default: 128, as sklenet takes for 60,000 images", 128)
+    add("--rounds", 1, "how often each contender runs, in turn with the others; default: 7", 7)
+    add("--cv-epochs", 1, "epochs of the cross-validation on the digits; default: sklenet's own")
+    add("--cv-rounds", 1, "how often each is cross-validated; default: 2", 2)
     return parser
 
 
@@ -174,14 +119,18 @@ def make_skorch(n_images, batch_size, max_epochs=EPOCHS):
     )
 
 
-def make_sklenet(batch_size, max_epochs=EPOCHS):
+def make_sklenet(batch_size, max_epochs=EPOCHS, precision="auto"):
     return DeepLeNetClassifier(
-        batch_size=batch_size, max_epochs=max_epochs, device="cpu", random_state=0
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        precision=precision,
+        device="cpu",
+        random_state=0,
     )
 
 
-def prepare_sklenet(X, y, batch_size):
-    classifier = make_sklenet(batch_size)
+def prepare_sklenet(X, y, batch_size, precision="auto"):
+    classifier = make_sklenet(batch_size, precision=precision)
     return lambda: classifier.fit(X, y)
 
 
@@ -209,16 +158,19 @@ def prepare_loader_loop(X, y, batch_size):
     return train
 
 
-def prepare_bare_loop(X, y, batch_size):
+def prepare_bare_loop(X, y, batch_size, precision="auto"):
     images, target = standardize(X), as_target(y)
     keep_freed_memory()
+    in_precision = autocast(precision)
 
     def train():
         module, optimizer = make_module()
         for _ in range(EPOCHS):
             for batch in torch.randperm(len(target)).split(batch_size):
                 optimizer.zero_grad()
-                loss_of(module(images[batch]), target[batch]).backward()
+                with in_precision:
+                    scores = module(images[batch])
+                loss_of(scores.float(), target[batch]).backward()
                 optimizer.step()
 
     return train
@@ -231,18 +183,13 @@ def make_module():
     return module, torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY, fused=True)
 
 
+def autocast(precision="auto"):
+    dtype = resolve_precision(precision, torch.device("cpu"))
+    return torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+
+
 def loss_of(scores, target):
     return functional.cross_entropy(scores, target, label_smoothing=LABEL_SMOOTHING)
-
-
-def prepare_torch_product(X, y, batch_size):
-    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
-    return lambda: matrix @ matrix
-
-
-def prepare_onednn_product(X, y, batch_size):
-    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
-    return lambda: torch.ops.mkldnn._linear_pointwise(matrix, matrix, None, "none", [], "")
 
 
 def prepare_folds(classifier, images, target):
@@ -251,11 +198,20 @@ def prepare_folds(classifier, images, target):
 
 CONTENDERS = {
     SKLENET: prepare_sklenet,
+    SKLENET_FLOAT32: partial(prepare_sklenet, precision="float32"),
     SKORCH: prepare_skorch,
-    LOADER: prepare_loader_loop,
-    BARE: prepare_bare_loop,
+    "DataLoader loop": prepare_loader_loop,
+    "bare loop": prepare_bare_loop,
+    "bare loop, float32": partial(prepare_bare_loop, precision="float32"),
 }
-PRODUCTS = {BOUND: prepare_torch_product, ONEDNN_BOUND: prepare_onednn_product}
+PRODUCTS = {
+    "bound (torch.mm)": (torch.mm, torch.float32),
+    "bound (oneDNN)": (
+        lambda a, b: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""),
+        torch.float32,
+    ),
+    "bound (bfloat16)": (torch.mm, torch.bfloat16),
+}
 
 
 class Isolated:
@@ -285,24 +241,32 @@ def _run(*arguments):
 def time_fits(X, y, batch_size, rounds):
     """Time the contenders, in turn, and matrix products next to them.
 
-    Returns the seconds of each round by contender; those of a bound are the FLOPs of a fit at
-    the rate of the round's matrix products.
+    Returns the seconds of each round by contender; those of a bound are the FLOPs of a fit at the
+    rate of the matrix products after that round.
     """
-    all_ = {**CONTENDERS, **PRODUCTS}
-    workers = {name: Isolated(prepare, X, y, batch_size) for name, prepare in all_.items()}
-    n_products = EPOCHS * len(X) * training_flops(DeepLeNet()) / (2 * MATRIX_SIDE**3)
-    seconds = {name: [] for name in workers}
+    workers = {name: Isolated(prepare, X, y, batch_size) for name, prepare in CONTENDERS.items()}
+    seconds = {name: [] for name in (*CONTENDERS, *PRODUCTS)}
     names = list(CONTENDERS)
+    n_flops = EPOCHS * len(X) * training_flops(DeepLeNet())
     for number in range(rounds + 1):
         first = number % len(names)  # nobody always follows the same one
         for name in names[first:] + names[:first]:
             seconds[name].append(workers[name].run()[0])
-        for name in PRODUCTS:
-            product = np.median([workers[name].run()[0] for _ in range(10)])
-            seconds[name].append(float(n_products * product))
+        for name, (multiply, dtype) in PRODUCTS.items():
+            seconds[name].append(n_flops / product_rate(multiply, dtype))
     for worker in workers.values():
         worker.pool.shutdown()
     return {name: values[1:] for name, values in seconds.items()}  # the first round warms up
+
+
+def product_rate(multiply, dtype):
+    """Return the FLOPs a second of a large matrix product, the median of ten."""
+    matrix, seconds = torch.rand(MATRIX_SIDE, MATRIX_SIDE, dtype=dtype), []
+    for _ in range(10):
+        start = time.perf_counter()
+        multiply(matrix, matrix)
+        seconds.append(time.perf_counter() - start)
+    return 2 * MATRIX_SIDE**3 / float(np.median(seconds))
 
 
 def time_parts(X, y, batch_size, rounds):
@@ -314,6 +278,7 @@ def time_parts(X, y, batch_size, rounds):
     )
     keep_freed_memory()
     module, optimizer = make_module()
+    in_precision = autocast()
     parts = {"data": [], "forward": [], "backward": [], "optimiser": []}
     n_batches = max(1, min(len(X) // batch_size, 10))
     for _ in range(rounds + 1):
@@ -323,8 +288,9 @@ def time_parts(X, y, batch_size, rounds):
             times = [time.perf_counter()]
             batch_images, batch_target = image_format.batch(images[batch]), target[batch]
             times.append(time.perf_counter())
-            scores = module(batch_images)
-            loss = loss_of(scores, batch_target)
+            with in_precision:
+                scores = module(batch_images)
+            loss = loss_of(scores.float(), batch_target)
             times.append(time.perf_counter())
             loss.backward()
             times.append(time.perf_counter())
@@ -398,21 +364,27 @@ def as_target(y):
     return torch.from_numpy(y.astype(np.int64))
 
 
+def format_ratio(values, ours):
+    if values == ours:
+        return ""
+    ratios = np.divide(values, ours)
+    return f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def format_page(seconds, parts, folds, run):
     data = run["data"]
     n_images = EPOCHS * data["images"]
-    ratios = {name: np.array(values) / seconds[SKLENET] for name, values in seconds.items()}
     rows = [
         [
             name,
             f"{n_images / np.median(values):,.0f}",
             f"{n_images / max(values):,.0f} to {n_images / min(values):,.0f}",
-            "" if name == SKLENET else f"{np.median(ratios[name]):.2f}",
-            "" if name == SKLENET else f"{min(ratios[name]):.2f} to {max(ratios[name]):.2f}",
+            *(format_ratio(values, seconds[ours]) for ours in (SKLENET, SKLENET_FLOAT32)),
         ]
         for name, values in seconds.items()
     ]
-    header = ["contender", "images/s", "range", "sklenet's speed / its speed", "range"]
+    header = ["contender", "images/s", "range"]
+    header += [f"speed of {ours} / its" for ours in (SKLENET, SKLENET_FLOAT32)]
     total = sum(np.median(values) for values in parts.values())
     part_rows = [
         [name, f"{1e3 * np.median(values):.2f}", f"{np.median(values) / total:.0%}"]
@@ -432,8 +404,9 @@ def format_page(seconds, parts, folds, run):
 
 {EPOCHS} epochs of {data["images"]:,} images of {data["name"]} in batches of {data["batch size"]};
 medians of {n_rounds} rounds in which all contenders took turns. The ratios compare times of the
-same round; below 1.00 sklenet is slower. The bounds are the FLOPs at the rate of a large matrix
-product.
+same round, with their range; below 1.00 sklenet is slower. Here sklenet and the bare loop compute
+in {run["precision"]} where float32 is not said. The bounds are the FLOPs of the training at the
+rate of a large matrix product.
 
 {table(header, rows)}
 

@@ -126,9 +126,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one, then MPS, else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type in which training computes its products; weights, loss and predictions are float32 in
-        any case. "auto" is "bfloat16" on CUDA devices that compute with it, else "float32". On
-        CPUs with bfloat16 instructions "bfloat16" is faster, too.
+        Type in which training computes its products; weights, sums, loss and predictions are
+        float32 in any case. "auto" is "bfloat16" where the hardware computes with it (CUDA devices
+        of the last years, CPUs with the AVX-512 BF16 instructions), else "float32". bfloat16 is
+        faster and as accurate; see the Notes.
     compile : bool, default=False
         Whether training runs a network that `torch.compile` has compiled. It takes some time
         before the first step, needs a C++ compiler on a CPU, and is meant for long fits on GPUs.
