@@ -15,6 +15,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from sklenet.training import resolve_precision
+
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
 # The colours of Okabe and Ito, which the colour-blind tell apart; the markers differ, too.
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
@@ -124,6 +126,7 @@ def describe_run(script, arguments, device="cpu", packages=()):
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+            "precision": str(resolve_precision("auto", device)).removeprefix("torch."),
         },
         "versions": versions,
     }
@@ -136,7 +139,7 @@ def made_by(run):
     return (
         f"Made by `{run['command']}` on {run['date']}:\n"
         f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
-        f"networks on {machine['device']};\n{packages}."
+        f"networks on {machine['device']} in {machine['precision']};\n{packages}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The time of a fit is linear in the number of images, and beyond the data its memory is flat.
+"""The time of a fit is linear in the number of images, and it copies none of the data.
 
 Each fit runs in a process of its own, for one epoch in batches of 128 images (those of the default
 grow with the data): seconds, and the highest resident memory during `fit` above what the process
@@ -42,11 +42,14 @@ def main(argv=None):
     if options.single:
         print(json.dumps(measure_fit(*smallest)))
         return
-    fits = [measure_in_process(options.data, size) for size in options.sizes]
+    fits = {str(size): [] for size in options.sizes}
+    for _ in range(options.rounds):
+        for size, measured in fits.items():
+            measured.append(measure_in_process(options.data, size))
     searches = time_searches(options)
     run = describe_run("scaling.py", options.arguments)
     run["data"] = options.data
-    page = format_page(fits, searches, run)
+    page = format_page(medians(fits), searches, run)
     parser.report(options, run, {"fits": fits, "searches": searches}, page)
 
 
@@ -57,7 +60,7 @@ def make_parser():
     add("--sizes", 20, f"numbers of training images; default: {default}", sizes, nargs="+")
     add("--search-size", 20, "at most so many images in a grid search; default: 10000", 10000)
     add("--search-epochs", 1, "epochs of a fit; default: 10 on the digits, 2 on the large data")
-    add("--rounds", 1, "how often each way of searching runs, in turn; default: 2", 2)
+    add("--rounds", 1, "how often each fit and each search runs, in turn; default: 2", 2)
     add("--single", 20, "only measure one fit with so many images, in this process")
     return parser
 
@@ -65,7 +68,10 @@ def make_parser():
 def load_smallest(options):
     if not Path("/proc/self/clear_refs").exists():
         raise OSError("the peak memory is read from Linux's /proc, which is not there")
-    return load_images(options.data, options.single or min(options.sizes))
+    if options.single:
+        return load_images(options.data, options.single)
+    load_images(options.data, max(options.sizes))  # there must be so many
+    return load_images(options.data, min(options.sizes))
 
 
 def load_images(data, n_images):
@@ -74,9 +80,11 @@ def load_images(data, n_images):
         X, y = load_digits_images()
     else:
         X, _, y, _ = fetch_mnist()
-    n_copies = -(-n_images // len(X))
+    n_different, n_copies = len(X), -(-n_images // len(X))
+    if n_copies > 256:
+        raise ValueError(f"{data} has {n_different} images; of so many there are no {n_images}")
     X, y = np.tile(X, (n_copies, 1, 1))[:n_images], np.tile(y, n_copies)[:n_images]
-    X[:, 0, 0] = np.arange(n_images) // (n_images // n_copies)
+    X[:, 0, 0] = np.arange(n_images) // n_different
     return X, y
 
 
@@ -137,18 +145,32 @@ def time_searches(options):
     return searches
 
 
-def slope(fits):
-    """Fit seconds ~ images ** slope; small fits, whose first steps take longest, do not count."""
+def medians(fits):
+    """Return the median of each number over the rounds, by number of images."""
+    return [
+        {key: float(np.median([fit[key] for fit in measured])) for key in measured[0]}
+        for measured in fits.values()
+    ]
+
+
+def large_ones(fits):
+    """Leave out small fits, whose first steps take longest, unless there are no others."""
     large = [fit for fit in fits if fit["images"] >= 10_000]
-    fits = large if len(large) > 1 else fits
+    return large if len(large) > 1 else fits
+
+
+def slope(fits):
+    """Fit seconds ~ images ** slope."""
     images, seconds = (np.log([fit[key] for fit in fits]) for key in ("images", "seconds"))
     return float(np.polyfit(images, seconds, 1)[0])
 
 
 def format_page(fits, searches, run):
+    large = large_ones(fits)
+    (fewer, less), (more, most) = ((fit["images"], fit["megabytes"]) for fit in fits[-2:])
     fit_rows = [
         [
-            f"{fit['images']:,}",
+            f"{fit['images']:,.0f}",
             f"{fit['seconds']:.2f}",
             f"{1e6 * fit['seconds'] / fit['images']:.0f}",
             f"{fit['data_megabytes']:.0f}",
@@ -161,16 +183,19 @@ def format_page(fits, searches, run):
         [search["data"], *(f"{np.median(seconds):.1f}" for seconds in search["seconds"].values())]
         for search in searches
     ]
+    added = 1e6 * (most - less) / (more - fewer)
+    n_rounds = len(next(iter(searches[0]["seconds"].values())))
     return f"""# Scaling
 
-One epoch in batches of {BATCH_SIZE}; from 10,000 images on seconds ~ images^{slope(fits):.2f}.
+One epoch in batches of {BATCH_SIZE}, medians of {n_rounds} rounds.
+From {large[0]["images"]:,.0f} images on seconds ~ images^{slope(large):.2f}.
 Memory is the highest resident memory during `fit` above that before the call, which has the data
-already.
+already; from {fewer:,.0f} to {more:,.0f} images each one adds {added:.0f} bytes.
 
 {table(fit_header, fit_rows)}
 
-Grid search over {len(ParameterGrid(GRID))} candidates and 3 folds, seconds, median of
-{len(next(iter(searches[0]["seconds"].values())))} rounds, the start of the processes included:
+Grid search over {len(ParameterGrid(GRID))} candidates and 3 folds, seconds, medians of
+{n_rounds} rounds, the start of the processes included:
 
 {table(["data", *WAYS], search_rows)}
 

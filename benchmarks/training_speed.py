@@ -51,12 +51,13 @@ EPOCHS = 2
 def main(argv=None):
     parser = make_parser()
     options, (X, y) = parser.read(argv, load_images)
-    seconds = time_fits(X, y, options.batch_size, options.rounds)
+    workers = {name: Isolated() for name in CONTENDERS}
+    seconds = time_fits(workers, X, y, options.batch_size, options.rounds)
+    folds = cross_validate(workers, options.cv_epochs, options.cv_rounds)
+    for worker in workers.values():
+        worker.pool.shutdown()
     parts = time_parts(X, y, options.batch_size, options.rounds)
-    folds = cross_validate(options.cv_epochs, options.cv_rounds)
     run = describe_run("training_speed.py", options.arguments)
-    precision = resolve_precision("auto", torch.device("cpu"))
-    run["precision"] = str(precision).removeprefix("torch.")
     run["data"] = {"name": options.data, "images": len(X), "batch size": options.batch_size}
     page = format_page(seconds, parts, folds, run)
     parser.report(options, run, {"fit_s": seconds, "parts_s": parts, "digits": folds}, page)
@@ -215,11 +216,14 @@ PRODUCTS = {
 
 
 class Isolated:
-    """A contender in a process of its own, where no other one has changed a setting."""
+    """A process of its own for a contender, where no other one has changed a setting."""
 
-    def __init__(self, prepare, *data):
-        context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, context, _prepare, (prepare, *data))
+    def __init__(self):
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+
+    def prepare(self, prepare, *data):
+        """Let the process call `prepare`, whose result `run` then calls."""
+        self.pool.submit(_prepare, prepare, *data).result()
 
     def run(self, *arguments):
         """Return the seconds that a call takes there, and what it returns."""
@@ -238,24 +242,21 @@ def _run(*arguments):
     return time.perf_counter() - start, result if isinstance(result, float) else None
 
 
-def time_fits(X, y, batch_size, rounds):
+def time_fits(workers, X, y, batch_size, rounds):
     """Time the contenders, in turn, and matrix products next to them.
 
     Returns the seconds of each round by contender; those of a bound are the FLOPs of a fit at the
     rate of the matrix products after that round.
     """
-    workers = {name: Isolated(prepare, X, y, batch_size) for name, prepare in CONTENDERS.items()}
+    for name, prepare in CONTENDERS.items():
+        workers[name].prepare(prepare, X, y, batch_size)
     seconds = {name: [] for name in (*CONTENDERS, *PRODUCTS)}
-    names = list(CONTENDERS)
     n_flops = EPOCHS * len(X) * training_flops(DeepLeNet())
     for number in range(rounds + 1):
-        first = number % len(names)  # nobody always follows the same one
-        for name in names[first:] + names[:first]:
+        for name in np.random.default_rng(number).permutation(list(CONTENDERS)):
             seconds[name].append(workers[name].run()[0])
         for name, (multiply, dtype) in PRODUCTS.items():
             seconds[name].append(n_flops / product_rate(multiply, dtype))
-    for worker in workers.values():
-        worker.pool.shutdown()
     return {name: values[1:] for name, values in seconds.items()}  # the first round warms up
 
 
@@ -271,11 +272,8 @@ def product_rate(multiply, dtype):
 
 def time_parts(X, y, batch_size, rounds):
     """Time the parts of a training step of the bare loop, over several batches in each round."""
-    images = torch.from_numpy(X.reshape(len(X), -1))
+    pixels, image_format = measure(X)
     target = as_target(y)
-    image_format = ImageFormat(X).measure(
-        images, torch.arange(len(X)), torch.ones(len(X), dtype=torch.float64)
-    )
     keep_freed_memory()
     module, optimizer = make_module()
     in_precision = autocast()
@@ -286,7 +284,7 @@ def time_parts(X, y, batch_size, rounds):
         for batch in torch.randperm(len(X)).split(batch_size)[:n_batches]:
             optimizer.zero_grad()
             times = [time.perf_counter()]
-            batch_images, batch_target = image_format.batch(images[batch]), target[batch]
+            batch_images, batch_target = image_format.batch(pixels[batch]), target[batch]
             times.append(time.perf_counter())
             with in_precision:
                 scores = module(batch_images)
@@ -302,25 +300,29 @@ def time_parts(X, y, batch_size, rounds):
     return {part: values[1:] for part, values in parts.items()}  # the first round warms up
 
 
-def cross_validate(max_epochs, rounds):
+def cross_validate(workers, max_epochs, rounds):
     """Cross-validate sklenet and skorch on the digits with the same optimiser and schedule."""
     X, y = load_digits_images()
     n_train = len(X) * 4 // 5
     batch_size, auto_epochs = training_budget(n_train)
     max_epochs = max_epochs or auto_epochs
     skorch_net = make_skorch(n_train, batch_size, max_epochs)
-    workers = {
-        SKLENET: Isolated(prepare_folds, make_sklenet(batch_size, max_epochs), X, y),
-        SKORCH: Isolated(prepare_folds, skorch_net, standardize(X).numpy(), y.astype(np.int64)),
+    sklenet, in_float32 = (
+        make_sklenet(batch_size, max_epochs, precision) for precision in ("auto", "float32")
+    )
+    problems = {
+        SKLENET: (sklenet, X, y),
+        SKLENET_FLOAT32: (in_float32, X, y),
+        SKORCH: (skorch_net, standardize(X).numpy(), y.astype(np.int64)),
     }
-    seconds, accuracy = ({name: [] for name in workers} for _ in range(2))
+    for name, problem in problems.items():
+        workers[name].prepare(prepare_folds, *problem)
+    seconds, accuracy = ({name: [] for name in problems} for _ in range(2))
     for number in range(rounds):
         cv = StratifiedKFold(5, shuffle=True, random_state=number)
-        for name, worker in workers.items():
-            for values, value in zip((seconds, accuracy), worker.run(cv), strict=True):
+        for name in np.random.default_rng(number).permutation(list(problems)):
+            for values, value in zip((seconds, accuracy), workers[name].run(cv), strict=True):
                 values[name].append(value)
-    for worker in workers.values():
-        worker.pool.shutdown()
     return {
         "epochs": max_epochs,
         "batch size": batch_size,
@@ -354,20 +356,23 @@ def training_flops(module):
     return sum(flops)
 
 
-def standardize(X):
+def measure(X):
     pixels = torch.from_numpy(X.reshape(len(X), -1))
     weights = torch.ones(len(X), dtype=torch.float64)
-    return ImageFormat(X).measure(pixels, torch.arange(len(X)), weights).batch(pixels)
+    return pixels, ImageFormat(X).measure(pixels, torch.arange(len(X)), weights)
+
+
+def standardize(X):
+    pixels, image_format = measure(X)
+    return image_format.batch(pixels)
 
 
 def as_target(y):
     return torch.from_numpy(y.astype(np.int64))
 
 
-def format_ratio(values, ours):
-    if values == ours:
-        return ""
-    ratios = np.divide(values, ours)
+def format_ratio(values, others):
+    ratios = np.divide(values, others)
     return f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
@@ -379,7 +384,10 @@ def format_page(seconds, parts, folds, run):
             name,
             f"{n_images / np.median(values):,.0f}",
             f"{n_images / max(values):,.0f} to {n_images / min(values):,.0f}",
-            *(format_ratio(values, seconds[ours]) for ours in (SKLENET, SKLENET_FLOAT32)),
+            *(
+                "" if name == ours else format_ratio(values, seconds[ours])
+                for ours in (SKLENET, SKLENET_FLOAT32)
+            ),
         ]
         for name, values in seconds.items()
     ]
@@ -393,20 +401,20 @@ def format_page(seconds, parts, folds, run):
     fold_rows = [
         [
             name,
-            f"{np.median(folds['seconds'][name]):.1f}",
+            f"{np.median(values):.1f}",
+            "" if name == SKORCH else format_ratio(values, folds["seconds"][SKORCH]),
             f"{np.mean(folds['accuracy'][name]):.4f}",
         ]
-        for name in (SKLENET, SKORCH)
+        for name, values in folds["seconds"].items()
     ]
-    ratio = np.median(np.divide(folds["seconds"][SKLENET], folds["seconds"][SKORCH]))
     n_rounds = len(seconds[SKLENET])
     return f"""# Training speed
 
 {EPOCHS} epochs of {data["images"]:,} images of {data["name"]} in batches of {data["batch size"]};
 medians of {n_rounds} rounds in which all contenders took turns. The ratios compare times of the
 same round, with their range; below 1.00 sklenet is slower. Here sklenet and the bare loop compute
-in {run["precision"]} where float32 is not said. The bounds are the FLOPs of the training at the
-rate of a large matrix product.
+in {run["machine"]["precision"]} where float32 is not said. The bounds are the FLOPs of the
+training at the rate of a large matrix product.
 
 {table(header, rows)}
 
@@ -414,10 +422,11 @@ The parts of a step of the bare loop, in milliseconds, here with sklenet's prepa
 
 {table(["part", "ms", "share"], part_rows)}
 
-5-fold cross-validation on the digits, {folds["epochs"]} epochs in batches of {folds["batch size"]},
-optimiser, schedule and loss alike; sklenet takes {ratio:.2f} of skorch's time:
+5-fold cross-validation on the digits, {folds["epochs"]} epochs in batches of
+{folds["batch size"]}, optimiser, schedule and loss alike; skorch's network has PyTorch's own
+initial weights:
 
-{table(["contender", "seconds", "accuracy"], fold_rows)}
+{table(["contender", "seconds", "of skorch's time", "accuracy"], fold_rows)}
 
 {made_by(run)}
 """

@@ -126,10 +126,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one, then MPS, else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type in which training computes its products; weights, sums, loss and predictions are
-        float32 in any case. "auto" is "bfloat16" where the hardware computes with it (CUDA devices
-        of the last years, CPUs with the AVX-512 BF16 instructions), else "float32". bfloat16 is
-        faster and as accurate; see the Notes.
+        Type in which training computes the layers; weights, loss and predictions are float32 in
+        any case. "auto" is "bfloat16" where the hardware computes with it (CUDA devices of the
+        last years, CPUs with the AVX-512 BF16 instructions), else "float32", and "float32" for an
+        `activation` that is no name, which may not know bfloat16. See the Notes.
     compile : bool, default=False
         Whether training runs a network that `torch.compile` has compiled. It takes some time
         before the first step, needs a C++ compiler on a CPU, and is meant for long fits on GPUs.
@@ -196,7 +196,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     accuracy: with label smoothing the probabilities are less sharp than they could be;
     ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that. Fewer epochs
     are the way to a quicker fit: ``max_epochs=2`` reaches 0.991 with 50,000 images, one epoch
-    0.987; ``precision="bfloat16"`` does not change that.
+    0.987.
+
+    bfloat16 takes two thirds of the time of float32 and is as accurate: 0.9674 and 0.9675 after
+    1,000 of MNIST's training images (six of them, scored on 10,000 others), 0.9879 and 0.9880 after
+    10,000 (three), 0.9935 and 0.9939 on the digits (three cross-validations), 0.9882 and 0.9883 for
+    `make_method("lenet5")` after 20,000 images (three).
 
     Interrupting `fit` from the keyboard ends the training, not the program: a search that runs it
     goes on with the next candidate.
@@ -588,6 +593,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 net.continue_from(previous, with_optimizer=is_partial)
             net.partial_fit(images)
         net.train_split = None  # it holds the validation images
+        net.module_.eval()
         if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
             raise ValueError(
                 "Training diverged: the weights of the network are no longer finite. "
@@ -658,6 +664,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                     "callbacks must be callbacks of skorch or tuples of a name and one, "
                     f"got {callback!r}."
                 )
+        precision = self.precision
+        if precision == "auto" and not isinstance(self.activation, str):
+            precision = "float32"
         net = ImageClassifierNet(
             module,
             criterion=LOSSES[self.output],
@@ -669,7 +678,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             max_epochs=max_epochs if self.max_epochs == "auto" else int(self.max_epochs),
             train_split=validation and predefined_split(validation),
             augment=AUGMENTATIONS.get(self.augmentation),
-            precision=resolve_precision(self.precision, device),
+            precision=resolve_precision(precision, device),
             compiled=self.compile,
             callbacks=[*callbacks, *(self.callbacks or [])],
             device=str(device),

@@ -94,8 +94,8 @@ class ImageClassifierNet(NeuralNet):
     augment : callable, default=None
         Applied to the images of each training batch.
     precision : torch.dtype, default=torch.float32
-        Type in which training computes the products; with one of 16 bits the weights, the sums
-        and the loss remain float32 (autocast).
+        Type in which training computes the layers (autocast); the weights, the loss and all
+        predictions are float32 in any case.
     compiled : bool, default=False
         Whether training runs the module as `torch.compile` makes it.
     **kwargs
@@ -141,18 +141,20 @@ class ImageClassifierNet(NeuralNet):
             If the module cannot be compiled.
         """
         keep_freed_memory()
-        if self.compiled:
-            self.module_.forward = torch.compile(self.module_.forward)
+        if not self.compiled:
+            return super().fit_loop(*args, **kwargs)
+        try:
+            # Networks share the code of `forward`: without isolation the ninth is not compiled.
+            compiled = torch.compile(self.module_.forward, isolate_recompiles=True)  # type: ignore[call-overload]
+        except RuntimeError as error:
+            raise _compilation_error(error) from error
+        self.module_.forward = compiled
         try:
             return super().fit_loop(*args, **kwargs)
-        except RuntimeError as error:
-            if not self.compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
-                raise
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"compile=True cannot be used: {reason}") from error
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise _compilation_error(error) from error
         finally:
-            if self.compiled:
-                del self.module_.forward  # that of the class is back
+            del self.module_.forward  # that of the class is back
 
     def infer(self, x, **fit_params):
         """Compute the class scores of a batch while training.
@@ -169,9 +171,8 @@ class ImageClassifierNet(NeuralNet):
         torch.Tensor of shape (n_samples, n_classes), float32
             The scores. Those of validation batches are computed in float32.
         """
-        is_reduced = self.module_.training and self.precision != torch.float32
-        device = torch.device(self.device)
-        with torch.autocast(device.type, self.precision, enabled=is_reduced):
+        dtype = self.precision if self.module_.training else torch.float32
+        with _products_in(dtype, torch.device(self.device)):
             return super().infer(x, **fit_params).float()
 
     def get_iterator(self, dataset, training=False):
@@ -315,11 +316,25 @@ class ImageClassifierNet(NeuralNet):
             self._set_training(False)
         device, scores = torch.device(self.device), []
         image_format = image_format.to(device)
-        with torch.inference_mode():
+        with torch.inference_mode(), _products_in(torch.float32, device):
             for rows in pixels.split(PREDICTION_BATCH):
                 images = image_format.batch(to_device(rows, device))
                 scores.append(self.module_(images).cpu())
         return torch.cat(scores)
+
+
+def _products_in(dtype, device):
+    """Compute the layers in a type, whatever the caller of sklenet has chosen for his own.
+
+    The cache would keep the weights of the first step if the caller had an autocast of his own.
+    """
+    if dtype == torch.float32:
+        return torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, dtype, cache_enabled=False)
+
+
+def _compilation_error(error):
+    return ValueError(f"compile=True cannot be used: {str(error).splitlines()[0]}")
 
 
 def keep_freed_memory():
@@ -371,15 +386,12 @@ def seeded_torch(seed, device):
     None
         Within, the same computation gives the same result.
     """
-    cudnn = torch.backends.cudnn
     is_cuda, is_mps = device.type == "cuda", device.type == "mps"
     # The generators belong to the process: fits in several threads take turns.
     with (
         _SEEDED,
         torch.random.fork_rng(devices=[device] if is_cuda else []),
-        cudnn.flags(
-            cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32
-        ),
+        _deterministic_cudnn(),
     ):
         torch.default_generator.manual_seed(seed)
         if is_cuda:
@@ -394,6 +406,17 @@ def seeded_torch(seed, device):
             yield
         finally:
             torch.mps.set_rng_state(state)
+
+
+@contextmanager
+def _deterministic_cudnn():
+    cudnn = torch.backends.cudnn
+    benchmark, deterministic = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = benchmark, deterministic
 
 
 def resolve_device(device):
@@ -465,7 +488,7 @@ def _computes_with_bfloat16(device):
         with torch.cuda.device(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        # A step of 128 images takes two thirds of its time in float32.
+        # A step of 128 images takes two thirds of the time of one in float32.
         has_instructions = torch.cpu.get_capabilities().get("avx512_bf16", False)
         return has_instructions and torch.backends.mkldnn.is_available()
     return False

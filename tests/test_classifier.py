@@ -78,7 +78,7 @@ def test_default_learns_the_digits(digits):
 )
 def test_every_option_learns(digits, options):
     X_train, X_test, y_train, y_test = digits
-    classifier = Small(**{"max_epochs": 20, **options}).fit(X_train, y_train)
+    classifier = Small(**{"max_epochs": 30, **options}).fit(X_train, y_train)
     assert classifier.score(X_test, y_test) > 0.8
 
 
@@ -797,16 +797,67 @@ def test_bfloat16_trains_and_predicts_in_float32(digits):
     assert classifier.score(X_test, y_test) > 0.9
     expected = classifier.decision_function(X_test)
     np.testing.assert_array_equal(classifier.decision_function(X_test[:7]), expected[:7])
-    assert {weight.dtype for weight in classifier.module_.parameters()} == {torch.float32}
+    images = classifier._image_format.batch(torch.from_numpy(X_test).flatten(1)).double()
+    exact = copy.deepcopy(classifier.module_).double()(images)
+    np.testing.assert_allclose(expected, exact.detach().numpy(), rtol=1e-4, atol=1e-4)
     full = DeepLeNetClassifier(precision="float32", max_epochs=8, random_state=0)
     assert not np.array_equal(full.fit(X_train, y_train).decision_function(X_test), expected)
+
+
+@pytest.mark.parametrize(
+    ("has_instructions", "activation", "expected"),
+    [
+        (True, "l_relu", torch.bfloat16),
+        (False, "l_relu", torch.float32),
+        (True, LReLU, torch.float32),  # of the user, and perhaps for float32 only
+    ],
+)
+def test_auto_precision_is_what_the_cpu_computes_with(
+    digits, monkeypatch, has_instructions, activation, expected
+):
+    capabilities = {"avx512_bf16": has_instructions}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    X_train, _, y_train, _ = digits
+    auto = Small(activation=activation, device="cpu").fit(X_train, y_train)
+    name = str(expected).removeprefix("torch.")
+    same = Small(activation=activation, device="cpu", precision=name).fit(X_train, y_train)
+    assert auto.loss_curve_ == same.loss_curve_
+    assert auto.net_.precision == expected
+
+
+def test_an_autocast_of_the_caller_changes_nothing(digits):
+    X_train, X_test, y_train, _ = digits
+    expected = Small().fit(X_train, y_train).decision_function(X_test)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = Small().fit(X_train, y_train).decision_function(X_test)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_settings_of_the_caller_survive(digits):
+    X_train, _, y_train, _ = digits
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    try:
+        Small().fit(X_train, y_train)
+        assert torch.backends.cudnn.benchmark
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    finally:
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.conv.fp32_precision = "none"
+
+
+def test_the_trained_network_is_in_evaluation_mode(digits):
+    X_train, _, y_train, _ = digits
+    assert not Small(dropout=0.5).fit(X_train, y_train).module_.training
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_learns_the_same(digits, monkeypatch):
     compiled_functions = []
     make = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda f: compiled_functions.append(f) or make(f))
+    monkeypatch.setattr(
+        torch, "compile", lambda f, **k: compiled_functions.append(f) or make(f, **k)
+    )
     X_train, X_test, y_train, _ = digits
     plain, compiled = (
         DeepLeNetClassifier(compile=compile, max_epochs=1, batch_size=32, random_state=0)

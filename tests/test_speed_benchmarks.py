@@ -80,22 +80,28 @@ def test_scaling(tmp_path):
     numbers, page = run(
         scaling,
         tmp_path,
-        *("--sizes", "100", "200", "--search-size", "60", "--search-epochs", "1", "--rounds", "1"),
+        *("--sizes", "100", "200", "--search-size", "60", "--search-epochs", "1", "--rounds", "2"),
     )
-    assert [fit["images"] for fit in numbers["fits"]] == [100, 200]
-    assert all(fit["seconds"] > 0 and fit["megabytes"] > 0 for fit in numbers["fits"])
+    assert list(numbers["fits"]) == ["100", "200"]
+    for size, fits in numbers["fits"].items():
+        assert [fit["images"] for fit in fits] == [int(size)] * 2
+        assert all(fit["seconds"] > 0 and fit["megabytes"] > 0 for fit in fits)
     assert [list(search["seconds"]) for search in numbers["searches"]] == [list(scaling.WAYS)]
     assert "| 200 |" in page
+    assert "From 100 images on" in page
 
 
 def test_slope_of_a_line_is_one_whatever_small_fits_take():
     fits = [{"images": n, "seconds": 3e-4 * n} for n in (10_000, 60_000, 600_000)]
-    assert scaling.slope([{"images": 1000, "seconds": 9.0}, *fits]) == pytest.approx(1)
+    counted = scaling.large_ones([{"images": 1000, "seconds": 9.0}, *fits])
+    assert scaling.slope(counted) == pytest.approx(1)
 
 
 def test_repeated_images_differ():
     X, y = scaling.load_images("digits", 4000)
     assert len(X) == len(y) == len(np.unique(X.reshape(4000, -1), axis=0))
+    with pytest.raises(ValueError, match="there are no 600000"):
+        scaling.load_images("digits", 600_000)
 
 
 def test_time_to_accuracy(tmp_path):
@@ -106,13 +112,27 @@ def test_time_to_accuracy(tmp_path):
         *("--n-train", "300", "--seeds", "0", "1", "--contenders"),
         *("deep_lenet, fast", "svm", "knn"),
     )
-    runs = {(run["contender"], run["seed"]) for run in numbers["runs"]}
-    assert runs == {("deep_lenet, fast", 0), ("deep_lenet, fast", 1), ("svm", 0), ("knn", 0)}
+    runs = [(run["contender"], run["seed"]) for run in numbers["runs"]]
+    first = [("deep_lenet, fast", 0), ("svm", 0), ("knn", 0)]
+    assert runs == [*first, ("deep_lenet, fast", 1), ("knn", 1)]
     points = numbers["runs"][0]["points"]
     assert len(points) == time_to_accuracy.FAST["max_epochs"]
     assert 0 < points[0][0] < points[1][0]
     assert (tmp_path / "accuracy_over_time.png").stat().st_size > 10_000
     assert "| svm |" in page
+
+
+def test_ratios_compare_the_same_turn():
+    runs = [
+        {"contender": name, "seed": seed, "points": [(seconds, 0.992)]}
+        for name, seed, seconds in [
+            *(("deep_lenet", 0, 10.0), ("svm, intelex", 0, 20.0)),
+            *(("deep_lenet", 1, 30.0), ("svm, intelex", 1, 40.0)),
+        ]
+    ]
+    runs.append({"contender": "svm", "seed": 0, "points": [(100.0, 0.98)]})
+    assert time_to_accuracy.compare_with_rival("deep_lenet", runs) == "0.62 (0.50 to 0.75)"
+    assert time_to_accuracy.compare_with_rival("svm", runs) == ""  # never reached
 
 
 def test_seconds_to_an_accuracy():
