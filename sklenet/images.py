@@ -121,21 +121,31 @@ class ImageFormat:
         ------
         ValueError
             If the values are so large that their variance is no float64.
+
+        References
+        ----------
+        .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for Computing the Sample
+           Variance: Analysis and Recommendations", The American Statistician 37(3), 1983.
         """
         height, width, channels = self.shape
         n_features = pixels.shape[1]
         feature = torch.arange(n_features)
         channel = feature // (height * width) if self.channels_first else feature % channels
         n_pixels = torch.bincount(channel)
-        mean, variance = torch.zeros(2, n_features, dtype=torch.float64)
-        weights = sample_weight / sample_weight.sum()
+        total, (mean, variance) = 0.0, torch.zeros(2, len(n_pixels), dtype=torch.float64)
+        # Chunks that stay in the cache, each read once; their variances add up as Chan et al. say.
         chunk = max(1, _PIXELS_AT_ONCE // n_features)
-        for rows, weight in zip(index.split(chunk), weights.split(chunk), strict=True):
-            mean += weight @ pixels[rows].double()
-        mean = torch.bincount(channel, mean) / n_pixels
-        for rows, weight in zip(index.split(chunk), weights.split(chunk), strict=True):
-            variance += weight @ (pixels[rows].double() - mean[channel]) ** 2
-        std = (torch.bincount(channel, variance) / n_pixels).sqrt()
+        for rows, weight in zip(index.split(chunk), sample_weight.split(chunk), strict=True):
+            values = pixels[rows].double()
+            share = weight / weight.sum()
+            chunk_mean = torch.bincount(channel, share @ values) / n_pixels
+            squares = values.sub_(chunk_mean[channel]).square_()
+            chunk_variance = torch.bincount(channel, share @ squares) / n_pixels
+            total += float(weight.sum())
+            part, difference = weight.sum() / total, chunk_mean - mean
+            variance = (1 - part) * (variance + part * difference**2) + part * chunk_variance
+            mean = mean + part * difference
+        std = variance.sqrt()
         if not std.isfinite().all():
             raise ValueError("The pixel values of X are too large: their variance overflows.")
         # Rounding leaves a constant channel a deviation of some units in the last place.
