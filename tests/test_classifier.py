@@ -846,6 +846,16 @@ def test_settings_of_the_caller_survive(digits):
         torch.backends.cudnn.conv.fp32_precision = "none"
 
 
+@pytest.mark.parametrize("options", [{}, {"augmentation": "affine"}, {"early_stopping": True}])
+def test_images_that_are_kept_train_as_those_that_are_made_anew(digits, monkeypatch, options):
+    X_train, X_test, y_train, _ = digits
+    kept = Small(**options).fit(X_train, y_train)
+    monkeypatch.setattr("sklenet.batches._WORTH_KEEPING", 0)
+    anew = Small(**options).fit(X_train, y_train)
+    assert kept.loss_curve_ == anew.loss_curve_
+    np.testing.assert_array_equal(kept.predict_proba(X_test), anew.predict_proba(X_test))
+
+
 def test_the_trained_network_is_in_evaluation_mode(digits):
     X_train, _, y_train, _ = digits
     assert not Small(dropout=0.5).fit(X_train, y_train).module_.training
