@@ -59,7 +59,7 @@ def make_parser():
     default = " ".join(map(str, sizes))
     add("--sizes", 20, f"numbers of training images; default: {default}", sizes, nargs="+")
     add("--search-size", 20, "at most so many images in a grid search; default: 10000", 10000)
-    add("--search-epochs", 1, "epochs of a fit; default: 10 on the digits, 2 on the large data")
+    add("--search-epochs", 1, "epochs of a fit; default: 4 on the digits, 2 on the large data")
     add("--rounds", 1, "how often each fit and each search runs, in turn; default: 2", 2)
     add("--single", 20, "only measure one fit with so many images, in this process")
     return parser
@@ -124,7 +124,7 @@ def time_searches(options):
     """Time a grid search on small and large data in each of the ways."""
     epochs = options.search_epochs
     X, y = (part[: options.search_size] for part in load_digits_images())
-    problems = {f"{len(y):,} images of digits": (X, y, epochs or 10)}
+    problems = {f"{len(y):,} images of digits": (X, y, epochs or 4)}
     if options.data == "mnist":
         X, y = load_images("mnist", options.search_size)
         problems[f"{len(y):,} images of mnist"] = (X, y, epochs or 2)
