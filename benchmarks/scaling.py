@@ -1,4 +1,4 @@
-"""The time of a fit is linear in the number of images, and it copies none of the data.
+"""How the time and the memory of a fit grow with the number of images, and what two jobs gain.
 
 Each fit runs in a process of its own, for one epoch in batches of 128 images (those of the default
 grow with the data): seconds, and the highest resident memory during `fit` above what the process

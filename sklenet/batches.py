@@ -143,7 +143,7 @@ class LabelledImages(Dataset):
 
     @cached_property
     def _standardized(self):
-        """Few images, standardised once in place of once an epoch: 4 % of a fit to the digits."""
+        """Few images, standardised once in place of once an epoch: 2 % of a fit to the digits."""
         shape = (len(self), self.image_format.shape[2], IMAGE_SIZE, IMAGE_SIZE)
         if math.prod(shape) > _WORTH_KEEPING:
             return None

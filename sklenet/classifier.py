@@ -200,7 +200,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     bfloat16 takes two thirds of the time of float32 and is as accurate: 0.9674 and 0.9675 after
     1,000 of MNIST's training images (six of them, scored on 10,000 others), 0.9879 and 0.9880 after
-    10,000 (three), 0.9935 and 0.9939 on the digits (three cross-validations), 0.9882 and 0.9883 for
+    10,000 (three), 0.9917 and 0.9922 on the digits (two cross-validations), 0.9882 and 0.9883 for
     `make_method("lenet5")` after 20,000 images (three).
 
     Interrupting `fit` from the keyboard ends the training, not the program: a search that runs it

@@ -144,7 +144,8 @@ class ImageClassifierNet(NeuralNet):
         if not self.compiled:
             return super().fit_loop(*args, **kwargs)
         try:
-            # Networks share the code of `forward`: without isolation the ninth is not compiled.
+            # Networks share the code of `forward`, of which PyTorch compiles eight versions only:
+            # isolated, each has its own. PyTorch's overloads, unlike its function, lack the name.
             compiled = torch.compile(self.module_.forward, isolate_recompiles=True)  # type: ignore[call-overload]
         except RuntimeError as error:
             raise _compilation_error(error) from error
@@ -217,11 +218,6 @@ class ImageClassifierNet(NeuralNet):
         """
         target, sample_weight = y_true
         return (self.criterion_(y_pred, target) * sample_weight).mean()
-
-    def _set_training(self, training=True):
-        """Set the mode of the module where it is another: 1 % of a step, in which skorch asks."""
-        if self.module_.training != training:
-            super()._set_training(training)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run an epoch as skorch does, read its losses at the end, and warn of an interruption.
@@ -317,7 +313,8 @@ class ImageClassifierNet(NeuralNet):
             The scores, on the CPU. Those of a row do not depend on the other rows if they are
             computed on a CPU.
         """
-        self._set_training(False)
+        if self.module_.training:
+            self._set_training(False)
         device, scores = torch.device(self.device), []
         image_format = image_format.to(device)
         with torch.inference_mode(), _products_in(torch.float32, device):
