@@ -46,6 +46,7 @@ def main(argv=None):
     for _ in range(options.rounds):
         for size, measured in fits.items():
             measured.append(measure_in_process(options.data, size))
+            print(f"{size} images: {measured[-1]['seconds']:.1f} s", flush=True)
     searches = time_searches(options)
     run = describe_run("scaling.py", options.arguments)
     run["data"] = options.data
@@ -141,6 +142,7 @@ def time_searches(options):
                     start = time.perf_counter()
                     search.fit(X, y)
                     seconds[way].append(time.perf_counter() - start)
+                print(f"{name}, {way}: {seconds[way][-1]:.1f} s", flush=True)
         searches.append({"data": name, "epochs": max_epochs, "seconds": seconds})
     return searches
 
