@@ -36,8 +36,8 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklenet.baselines import METHODS, make_method, search_grid
 from sklenet.comparison import compare_methods
 from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
+from sklenet.hardware import resolve_device
 from sklenet.plotting import MistakesDisplay
-from sklenet.training import resolve_device
 
 
 def main(argv=None):

@@ -21,8 +21,8 @@ from reporting import MeasurementParser, describe_run, made_by, table
 from training_speed import PlainLeNet
 
 from sklenet.baselines import METHODS, make_method
+from sklenet.batches import CHUNK_SIZE
 from sklenet.datasets import fetch_mnist, load_digits_images
-from sklenet.training import PREDICTION_BATCH
 
 MODULE, PLAIN = "bare module", "textbook module"
 ONE, SOME = 1, 100  # images, besides as many as --n-predict says
@@ -83,7 +83,7 @@ def time_predictions(methods, X_test, rounds, calls):
 
     @torch.inference_mode()
     def run(module, n_images):
-        return [module(batch) for batch in ready[:n_images].split(PREDICTION_BATCH)]
+        return [module(batch) for batch in ready[:n_images].split(CHUNK_SIZE)]
 
     # The module runs just before what its rate is compared with.
     contenders = {(MODULE, "forward"): partial(run, network.module_.eval())}

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from sklenet.training import resolve_precision
+from sklenet.hardware import resolve_precision
 
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
 # The colours of Okabe and Ito, which the colour-blind tell apart; the markers differ, too.

@@ -31,8 +31,8 @@ from skorch.callbacks import Callback
 
 from sklenet.baselines import make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.hardware import resolve_device
 from sklenet.images import as_tensor
-from sklenet.training import resolve_device
 
 FAST = {"max_epochs": 2}
 # Name in the table: method, its options, and whether scikit-learn-intelex runs it.

@@ -41,8 +41,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from sklenet import DeepLeNet, DeepLeNetClassifier
 from sklenet.activations import LReLU
 from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.hardware import keep_freed_memory, resolve_precision
 from sklenet.images import ImageFormat
-from sklenet.training import keep_freed_memory, resolve_precision, training_budget
+from sklenet.training import training_budget
 
 LR, WEIGHT_DECAY, LABEL_SMOOTHING = 5e-3, 0.3, 0.1  # the defaults of DeepLeNetClassifier
 SKLENET, SKLENET_FLOAT32, SKORCH = "sklenet", "sklenet, float32", "skorch"

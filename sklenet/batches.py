@@ -11,10 +11,12 @@ from .images import as_tensor, to_device
 from .network import IMAGE_SIZE
 from .repetition import merge_repeated_rows
 
-__all__ = ["ImageBatches", "LabelledImages"]
+__all__ = ["CHUNK_SIZE", "ImageBatches", "LabelledImages"]
+
+CHUNK_SIZE = 256
+"""Images to prepare or predict at a time: enough for full speed, few enough for the cache."""
 
 _WORTH_KEEPING = 2**24  # numbers: 64 MB of standardised images, 16,384 grey ones
-_AT_ONCE = 256
 
 
 class LabelledImages(Dataset):
@@ -148,7 +150,7 @@ class LabelledImages(Dataset):
         if math.prod(shape) > _WORTH_KEEPING:
             return None
         images = torch.empty(shape, dtype=torch.float32, device=self.pixels.device)
-        for part, rows in zip(images.split(_AT_ONCE), self.index.split(_AT_ONCE), strict=True):
+        for part, rows in zip(images.split(CHUNK_SIZE), self.index.split(CHUNK_SIZE), strict=True):
             part.copy_(self.image_format.batch(self.pixels[rows]))
         return images
 

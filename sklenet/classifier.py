@@ -19,18 +19,11 @@ from torch.nn import functional
 from .augmentation import AUGMENTATIONS
 from .batches import LabelledImages
 from .callbacks import LR_SCHEDULES, early_stopping_callbacks
+from .hardware import PRECISIONS, resolve_device, resolve_precision, seeded_torch
 from .images import ImageFormat, as_array, as_tensor
+from .losses import LOSSES
 from .network import DeepLeNet
-from .training import (
-    LOSSES,
-    OPTIMIZERS,
-    PRECISIONS,
-    ImageClassifierNet,
-    resolve_device,
-    resolve_precision,
-    seeded_torch,
-    training_budget,
-)
+from .training import OPTIMIZERS, ImageClassifierNet, training_budget
 
 __all__ = ["DeepLeNetClassifier"]
 

@@ -1,34 +1,19 @@
-"""The skorch net: optimiser, loss, device and training budget."""
+"""The skorch net: optimiser, training loop and training budget."""
 
 import math
 import warnings
-from contextlib import contextmanager
 from copy import copy, deepcopy
 from functools import partial
-from threading import RLock
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from torch import nn
-from torch.nn import functional
 
-from .batches import ImageBatches, LabelledImages
+from .batches import CHUNK_SIZE, ImageBatches, LabelledImages
+from .hardware import keep_freed_memory, products_in
 from .images import to_device
 
-__all__ = [
-    "LOSSES",
-    "OPTIMIZERS",
-    "PRECISIONS",
-    "PREDICTION_BATCH",
-    "ImageClassifierNet",
-    "OneVsRestLoss",
-    "keep_freed_memory",
-    "resolve_device",
-    "resolve_precision",
-    "seeded_torch",
-    "training_budget",
-]
+__all__ = ["OPTIMIZERS", "ImageClassifierNet", "training_budget"]
 
 # One kernel updates all weights: a third of the time of the unfused step on a CPU.
 OPTIMIZERS = {
@@ -36,52 +21,6 @@ OPTIMIZERS = {
     "adam": partial(torch.optim.Adam, fused=True),
     "sgd": partial(torch.optim.SGD, fused=True),
 }
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-PREDICTION_BATCH = 256
-"""Images that are predicted at a time: enough for full speed, few enough for the cache."""
-
-_LARGEST_MMAP_THRESHOLD = 2**25  # of glibc on 64 bits, in bytes
-_SEEDED = RLock()
-
-
-class OneVsRestLoss(nn.Module):
-    """Logistic loss of each class against the rest, summed over the classes.
-
-    Parameters
-    ----------
-    label_smoothing : float, default=0.0
-        Share of each label that is spread evenly over all classes.
-    """
-
-    def __init__(self, label_smoothing=0.0):
-        super().__init__()
-        self.label_smoothing = label_smoothing
-
-    def forward(self, logits, target):
-        """Compute the loss of each sample.
-
-        Parameters
-        ----------
-        logits : torch.Tensor of shape (n_samples, n_classes)
-            Class scores.
-        target : torch.Tensor of shape (n_samples,), int64
-            The classes.
-
-        Returns
-        -------
-        torch.Tensor of shape (n_samples,)
-            The losses, in nats.
-        """
-        n_classes = logits.shape[1]
-        wanted = functional.one_hot(target, n_classes) * (1 - self.label_smoothing)
-        wanted = (wanted + self.label_smoothing / n_classes).to(logits.dtype)
-        losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-        return losses.sum(dim=1)
-
-
-LOSSES = {"softmax": partial(nn.CrossEntropyLoss, reduction="none"), "sigmoid": OneVsRestLoss}
 
 
 class ImageClassifierNet(NeuralNet):
@@ -173,7 +112,7 @@ class ImageClassifierNet(NeuralNet):
             The scores. Those of validation batches are computed in float32.
         """
         dtype = self.precision if self.module_.training else torch.float32
-        with _products_in(dtype, torch.device(self.device)):
+        with products_in(dtype, torch.device(self.device)):
             return super().infer(x, **fit_params).float()
 
     def get_iterator(self, dataset, training=False):
@@ -195,7 +134,7 @@ class ImageClassifierNet(NeuralNet):
             return super().get_iterator(dataset, training=training)
         if training:
             return ImageBatches(dataset, self.batch_size, shuffle=True, augment=self.augment)
-        return ImageBatches(dataset, PREDICTION_BATCH)
+        return ImageBatches(dataset, CHUNK_SIZE)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compute the weighted mean loss of a batch.
@@ -317,36 +256,15 @@ class ImageClassifierNet(NeuralNet):
             self._set_training(False)
         device, scores = torch.device(self.device), []
         image_format = image_format.to(device)
-        with torch.inference_mode(), _products_in(torch.float32, device):
-            for rows in pixels.split(PREDICTION_BATCH):
+        with torch.inference_mode(), products_in(torch.float32, device):
+            for rows in pixels.split(CHUNK_SIZE):
                 images = image_format.batch(to_device(rows, device))
                 scores.append(self.module_(images).cpu())
         return torch.cat(scores)
 
 
-def _products_in(dtype, device):
-    """Compute the layers in a type, whatever the caller of sklenet has chosen for his own.
-
-    The cache would keep the weights of the first step if the caller had an autocast of his own.
-    """
-    if dtype == torch.float32:
-        return torch.autocast(device.type, enabled=False)
-    return torch.autocast(device.type, dtype, cache_enabled=False)
-
-
 def _compilation_error(error):
     return ValueError(f"compile=True cannot be used: {str(error).splitlines()[0]}")
-
-
-def keep_freed_memory():
-    """Let the allocator keep the memory that a training step frees for the next step.
-
-    glibc returns large blocks to the system, which clears them before they are used again: a fifth
-    of a training step of 128 images. Its threshold for this adapts to the largest block that was
-    freed; one that is never written to costs nothing. The process holds on to some 60 MB more for
-    it. Other allocators just see the block.
-    """
-    torch.empty(_LARGEST_MMAP_THRESHOLD - 2**14, dtype=torch.uint8, device="cpu")
 
 
 def training_budget(n_samples, augmented=False):
@@ -369,127 +287,3 @@ def training_budget(n_samples, augmented=False):
     batch_size = min(max(2 ** math.floor(math.log2(n_samples) / 2), 16), 512)
     max_epochs = min(400 / n_samples**0.4, 30)
     return batch_size, max(1, round(2 * max_epochs if augmented else max_epochs))
-
-
-@contextmanager
-def seeded_torch(seed, device):
-    """Seed the generators of PyTorch, and restore them and the algorithms of cuDNN on leaving.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-    device : torch.device
-        The device whose generator is seeded besides that of the CPU.
-
-    Yields
-    ------
-    None
-        Within, the same computation gives the same result.
-    """
-    is_cuda, is_mps = device.type == "cuda", device.type == "mps"
-    # The generators belong to the process: fits in several threads take turns.
-    with (
-        _SEEDED,
-        torch.random.fork_rng(devices=[device] if is_cuda else []),
-        _deterministic_cudnn(),
-    ):
-        torch.default_generator.manual_seed(seed)
-        if is_cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        if not is_mps:
-            yield
-            return
-        state = torch.mps.get_rng_state()  # fork_rng does not know this one
-        try:
-            torch.mps.manual_seed(seed)
-            yield
-        finally:
-            torch.mps.set_rng_state(state)
-
-
-@contextmanager
-def _deterministic_cudnn():
-    cudnn = torch.backends.cudnn
-    benchmark, deterministic = cudnn.benchmark, cudnn.deterministic
-    cudnn.benchmark, cudnn.deterministic = False, True
-    try:
-        yield
-    finally:
-        cudnn.benchmark, cudnn.deterministic = benchmark, deterministic
-
-
-def resolve_device(device):
-    """Turn the `device` parameter into a device that is there.
-
-    Parameters
-    ----------
-    device : str or torch.device
-        "auto" (CUDA where there is one, then MPS, else the CPU) or any name that PyTorch knows.
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown or this machine has no such device.
-
-    Examples
-    --------
-    >>> from sklenet.training import resolve_device
-    >>> resolve_device("cpu")
-    device(type='cpu')
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(device)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device={str(device)!r} cannot be used: {reason}") from error
-    return device
-
-
-def resolve_precision(precision, device):
-    """Turn the `precision` parameter into a type of PyTorch.
-
-    Parameters
-    ----------
-    precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the hardware computes with it, else float32.
-    device : torch.device
-        Where training runs.
-
-    Returns
-    -------
-    torch.dtype
-        The type.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklenet.training import resolve_precision
-    >>> resolve_precision("float32", torch.device("cpu"))
-    torch.float32
-    """
-    if precision == "auto":
-        return torch.bfloat16 if _computes_with_bfloat16(device) else torch.float32
-    return PRECISIONS[precision]
-
-
-def _computes_with_bfloat16(device):
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        # A step of 128 images takes two thirds of the time of one in float32.
-        has_instructions = torch.cpu.get_capabilities().get("avx512_bf16", False)
-        return has_instructions and torch.backends.mkldnn.is_available()
-    return False
