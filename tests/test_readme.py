@@ -24,6 +24,7 @@ def test_python_code_runs(tmp_path, monkeypatch):
         "mnist/comparison.md",
         "time_to_accuracy/time_to_accuracy.md",
         "training_speed/training_speed.md",
+        "scaling/scaling.md",
     ],
 )
 def test_table_is_that_of_the_benchmark(page):

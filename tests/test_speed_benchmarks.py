@@ -91,6 +91,12 @@ def test_scaling(tmp_path):
     assert "From 100 images on" in page
 
 
+def test_a_slope_needs_two_sizes(capsys):
+    with pytest.raises(SystemExit):
+        scaling.main(["--data", "digits", "--sizes", "100", "100"])
+    assert "two different numbers" in capsys.readouterr().err
+
+
 def test_slope_of_a_line_is_one_whatever_small_fits_take():
     fits = [{"images": n, "seconds": 3e-4 * n} for n in (10_000, 60_000, 600_000)]
     counted = scaling.large_ones([{"images": 1000, "seconds": 9.0}, *fits])
