@@ -139,7 +139,7 @@ def made_by(run):
     return (
         f"Made by `{run['command']}` on {run['date']}:\n"
         f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
-        f"networks on {machine['device']} in {machine['precision']};\n{packages}."
+        f"networks trained on {machine['device']} in {machine['precision']};\n{packages}."
     )
 
 

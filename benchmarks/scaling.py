@@ -1,9 +1,10 @@
-"""The time of a fit grows in proportion to the images, its memory does not; two jobs beat one.
+"""Each further image takes a fit the same time and hardly any memory; two jobs beat one.
 
-It holds: from 60,000 to 600,000 images each one adds 216 µs to an epoch and 75 bytes to what a fit
-needs beyond the data, some 200 MB for 1,000 images as for 600,000. `GridSearchCV` with two jobs of
-one thread each takes 0.8 of the time of one job with two threads, on small and on large data; two
-jobs with two threads each wait for each other and take four to eight times as long.
+It holds beyond the first thousands, where a process has to warm up: from 60,000 to 600,000 images
+each one adds 216 µs to an epoch and 75 bytes to what a fit needs beyond the data, some 200 MB for
+1,000 images as for 600,000. `GridSearchCV` with two jobs of one thread each takes 0.8 of the time
+of one job with two threads, on small and on large data; two jobs with two threads each wait for
+each other: that took 3 and 7 times as long as one job, in a single run of each.
 
 Each fit runs in a process of its own, for one epoch in batches of 128 images (those of the default
 grow with the data): seconds, and the highest resident memory during `fit` above what the process

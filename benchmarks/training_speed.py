@@ -260,6 +260,7 @@ def time_fits(workers, X, y, batch_size, rounds):
     for number in range(rounds + 1):
         for name in np.random.default_rng(number).permutation(list(CONTENDERS)):
             seconds[name].append(workers[name].run()[0])
+        print(f"round {number} of {rounds}" if number else "warm", flush=True)
         for name, (multiply, dtype) in PRODUCTS.items():
             seconds[name].append(n_flops / product_rate(multiply, dtype))
     return {name: values[1:] for name, values in seconds.items()}  # the first round warms up
@@ -328,6 +329,7 @@ def cross_validate(workers, max_epochs, rounds):
         for name in np.random.default_rng(number).permutation(list(problems)):
             for values, value in zip((seconds, accuracy), workers[name].run(cv), strict=True):
                 values[name].append(value)
+        print(f"cross-validation {number + 1} of {rounds}", flush=True)
     return {
         "epochs": max_epochs,
         "batch size": batch_size,
