@@ -39,6 +39,8 @@ from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
 from sklenet.hardware import resolve_device
 from sklenet.plotting import MistakesDisplay
 
+FILES = ["comparison.md", "comparison.json", "accuracy_vs_time.png", "mistakes.png"]
+
 
 def main(argv=None):
     arguments = sys.argv[1:] if argv is None else argv
@@ -48,6 +50,7 @@ def main(argv=None):
     try:
         check_environment(options)
         X, y, test_set = load_data(options)
+        check_out(options.out, FILES)
         methods = {name: make_contender(name, options) for name in options.methods}
         comparison = compare_methods(
             X, y, methods, options.cv, options.n_jobs, *test_set, random_state=options.seed
@@ -150,10 +153,8 @@ def check_environment(options):
     resolve_device(options.device)
     if options.accelerate and find_spec("sklearnex") is None:
         raise ValueError("--accelerate needs scikit-learn-intelex; pip install it or leave it out")
-    if options.out:
-        if find_spec("matplotlib") is None:
-            raise ValueError("--out needs matplotlib for the pictures; pip install it")
-        check_out(options.out)
+    if options.out and find_spec("matplotlib") is None:
+        raise ValueError("--out needs matplotlib for the pictures; pip install it")
 
 
 def load_data(options):
@@ -209,12 +210,13 @@ def accelerate(method):
 def make_files(comparison, images, run):
     """Return the content of each file by its name."""
     numbers = {**run, **comparison.to_dict()}
-    return {
-        "comparison.md": format_page(comparison, run).encode(),
-        "comparison.json": (json.dumps(numbers, indent=2, default=str) + "\n").encode(),
-        "accuracy_vs_time.png": draw_accuracy_against_time(comparison),
-        "mistakes.png": draw_mistakes(comparison, images),
-    }
+    contents = [
+        format_page(comparison, run).encode(),
+        (json.dumps(numbers, indent=2, default=str) + "\n").encode(),
+        draw_accuracy_against_time(comparison),
+        draw_mistakes(comparison, images),
+    ]
+    return dict(zip(FILES, contents, strict=True))
 
 
 def format_page(comparison, run):

@@ -46,7 +46,7 @@ def make_parser():
     parser = MeasurementParser("prediction_speed.py", "How fast fitted methods predict.")
     add = parser.add_number
     add("--n-train", 100, "training images; the SVM and KNN like few; default: 10000", 10000)
-    add("--n-predict", 101, "images to predict, besides 1 and 100; default: 10000", 10000)
+    add("--n-predict", 101, "images to predict, besides 1 and 100; default: 10000", 10000, 10**6)
     add("--rounds", 1, "how often the contenders take turns; default: 7", 7)
     add("--calls", 1, "calls with one image in a row; default: 200", 200)
     parser.add_argument(

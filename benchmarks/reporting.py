@@ -56,7 +56,7 @@ class MeasurementParser(Parser):
         options.arguments = arguments
         try:
             data = load(options)
-            check_out(options.out)
+            check_out(options.out, self.file_names())
         except (OSError, ValueError) as error:
             self.error(" ".join(str(error).split()))
         return options, data
@@ -65,11 +65,17 @@ class MeasurementParser(Parser):
         """Print the page, and write it with the numbers and the pictures into the folder."""
         print(page)
         if options.out:
-            name = self.prog.removesuffix(".py")
             content = json.dumps({**run, **numbers}, indent=2) + "\n"
-            files = {f"{name}.md": page.encode(), f"{name}.json": content.encode()}
-            write_files(options.out, {**files, **(pictures or {})})
+            files = zip(self.file_names(), [page.encode(), content.encode()], strict=True)
+            try:
+                write_files(options.out, {**dict(files), **(pictures or {})})
+            except OSError as error:
+                self.exit(1, f"{self.prog}: error: cannot write to {options.out}: {error}\n")
             print(f"Written to {options.out}")
+
+    def file_names(self):
+        name = self.prog.removesuffix(".py")
+        return f"{name}.md", f"{name}.json"
 
 
 def accept_any_character():
@@ -99,11 +105,12 @@ def folder(text):
     return Path(not_empty(text))
 
 
-def check_out(folder):
-    """Refuse, before anything is computed, a folder that cannot be written to."""
+def check_out(folder, names):
+    """Refuse, before anything is computed, a folder that such files cannot be written to."""
     if folder:
         try:
             write_files(folder, {})
+            check_names(folder, names)
         except OSError as error:
             raise OSError(f"argument --out: cannot write there: {error}") from error
 
@@ -168,7 +175,12 @@ def write_files(folder, files):
     with TemporaryDirectory(dir=folder) as unfinished:
         for name, content in files.items():
             Path(unfinished, name).write_bytes(content)
-        if any((folder / name).is_dir() for name in files):
-            raise IsADirectoryError(f"{folder} has a folder with the name of a file to write")
+        check_names(folder, files)
         for name in files:
             Path(unfinished, name).replace(folder / name)
+
+
+def check_names(folder, names):
+    taken = [name for name in names if (folder / name).is_dir()]
+    if taken:
+        raise IsADirectoryError(f"{folder} has a folder with the name of a file: {taken[0]}")

@@ -40,6 +40,7 @@ WAYS = {
     "n_jobs=2, two threads each": (2, 2),
 }
 ONLY_ONCE = "n_jobs=2, two threads each"  # it takes minutes, whatever the round
+N_FOLDS = 3
 GRID = {"activation": ["l_relu", "relu"], "lr": [3e-3, 5e-3]}
 
 
@@ -82,6 +83,10 @@ def load_smallest(options):
     if len(options.sizes) < 2:
         raise ValueError("argument --sizes: needs at least two different numbers")
     load_images(options.data, options.sizes[-1])  # there must be so many
+    for data in {"digits", options.data}:
+        _, y = load_images(data, options.search_size)
+        if np.bincount(y).min() < N_FOLDS:
+            raise ValueError(f"argument --search-size: some class has fewer than {N_FOLDS} images")
     return load_images(options.data, options.sizes[0])
 
 
@@ -93,7 +98,9 @@ def load_images(data, n_images):
         X, _, y, _ = fetch_mnist()
     n_different, n_copies = len(X), -(-n_images // len(X))
     if n_copies > 256:
-        raise ValueError(f"{data} has {n_different} images; of so many there are no {n_images}")
+        raise ValueError(
+            f"{n_images} images are too many: {data} has {n_different}, repeated 256 times at most"
+        )
     X, y = np.tile(X, (n_copies, 1, 1))[:n_images], np.tile(y, n_copies)[:n_images]
     X[:, 0, 0] = np.arange(n_images) // n_different
     return X, y
@@ -149,7 +156,7 @@ def time_searches(options):
                 classifier = DeepLeNetClassifier(
                     max_epochs=max_epochs, device="cpu", random_state=0
                 )
-                search = GridSearchCV(classifier, GRID, cv=3, n_jobs=n_jobs, refit=False)
+                search = GridSearchCV(classifier, GRID, cv=N_FOLDS, n_jobs=n_jobs, refit=False)
                 with parallel_config("loky", inner_max_num_threads=n_threads):
                     start = time.perf_counter()
                     search.fit(X, y)
@@ -217,7 +224,7 @@ already.
 
 {table(fit_header, fit_rows)}
 
-Grid search over {len(ParameterGrid(GRID))} candidates and 3 folds, {epochs} epochs a
+Grid search over {len(ParameterGrid(GRID))} candidates and {N_FOLDS} folds, {epochs} epochs a
 fit: seconds, medians of {n_rounds} rounds ("{ONLY_ONCE}": one),
 the start of the processes included.
 

@@ -93,6 +93,9 @@ def load_images(options):
         options.contenders = [name for name in options.contenders if name not in left_out]
         if left_out:
             print(f"Left out, for want of scikit-learn-intelex: {', '.join(left_out)}")
+    if not options.contenders:
+        raise ValueError("argument --contenders: scikit-learn-intelex, which they need, is missing")
+    options.contenders, options.seeds = map(dict.fromkeys, (options.contenders, options.seeds))
     if options.out and find_spec("matplotlib") is None:
         raise ValueError("--out needs matplotlib for the picture; pip install it")
     if options.data == "digits":

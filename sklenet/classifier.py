@@ -19,7 +19,13 @@ from torch.nn import functional
 from .augmentation import AUGMENTATIONS
 from .batches import LabelledImages
 from .callbacks import LR_SCHEDULES, early_stopping_callbacks
-from .hardware import PRECISIONS, resolve_device, resolve_precision, seeded_torch
+from .hardware import (
+    PRECISIONS,
+    default_settings,
+    resolve_device,
+    resolve_precision,
+    seeded_torch,
+)
 from .images import ImageFormat, as_array, as_tensor
 from .losses import LOSSES
 from .network import DeepLeNet
@@ -122,7 +128,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Type in which training computes the layers; weights, loss and predictions are float32 in
         any case. "auto" is "bfloat16" where the hardware computes with it (CUDA devices of the
         last years, CPUs with the AVX-512 BF16 instructions), else "float32", and "float32" for an
-        `activation` that is no name, which may not know bfloat16. See the Notes.
+        `activation` that is no name, which may not know bfloat16. How exact products of float32
+        are is PyTorch's setting (`torch.set_float32_matmul_precision`). See the Notes.
     compile : bool, default=False
         Whether training runs a network that `torch.compile` has compiled. It takes some time
         before the first step, needs a C++ compiler on a CPU, and is meant for long fits on GPUs.
@@ -555,6 +562,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         )
         return image_format, rows, y, sample_weight
 
+    @default_settings()
     def _train(self, image_format, rows, y, sample_weight, classes, previous, *, is_partial=False):
         device = resolve_device(self.device)
         module = self._make_module_factory(len(classes), image_format.shape[2])

@@ -1,12 +1,13 @@
 """The machine that trains: its devices, the types it computes in, its memory and its seeds."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import RLock
 
 import torch
 
 __all__ = [
     "PRECISIONS",
+    "default_settings",
     "keep_freed_memory",
     "products_in",
     "resolve_device",
@@ -17,7 +18,7 @@ __all__ = [
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _LARGEST_MMAP_THRESHOLD = 2**25  # of glibc on 64 bits, in bytes
-_SEEDED = RLock()
+_SETTINGS = RLock()
 
 
 def resolve_device(device):
@@ -51,7 +52,7 @@ def resolve_device(device):
     try:
         device = torch.device(device)
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device={str(device)!r} cannot be used: {reason}") from error
     return device
@@ -117,8 +118,37 @@ def products_in(dtype, device):
 
 
 @contextmanager
+def default_settings():
+    """Shield a computation from what the caller has set in PyTorch for his own.
+
+    Gradients are recorded, new tensors are of float32 and on the CPU, and the algorithms of cuDNN
+    are deterministic. On leaving the settings are as they were. They belong to the process: threads
+    take turns.
+
+    Yields
+    ------
+    None
+        Within, the same computation gives the same result.
+    """
+    cudnn = torch.backends.cudnn
+    with _SETTINGS:
+        before = cudnn.benchmark, cudnn.deterministic, torch.get_default_dtype()
+        on_cpu = torch.get_default_device().type == "cpu"
+        cudnn.benchmark, cudnn.deterministic = False, True
+        torch.set_default_dtype(torch.float32)
+        try:
+            # A device that is entered costs time in each call of PyTorch.
+            device = nullcontext() if on_cpu else torch.device("cpu")
+            with device, torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            cudnn.benchmark, cudnn.deterministic, dtype = before
+            torch.set_default_dtype(dtype)
+
+
+@contextmanager
 def seeded_torch(seed, device):
-    """Seed the generators of PyTorch, and restore them and the algorithms of cuDNN on leaving.
+    """Seed the generators of PyTorch, and restore them on leaving.
 
     Parameters
     ----------
@@ -130,15 +160,10 @@ def seeded_torch(seed, device):
     Yields
     ------
     None
-        Within, the same computation gives the same result.
+        Within, the generators draw the same numbers each time.
     """
     is_cuda, is_mps = device.type == "cuda", device.type == "mps"
-    # The generators belong to the process: fits in several threads take turns.
-    with (
-        _SEEDED,
-        torch.random.fork_rng(devices=[device] if is_cuda else []),
-        _deterministic_cudnn(),
-    ):
+    with torch.random.fork_rng(devices=[device] if is_cuda else []):
         torch.default_generator.manual_seed(seed)
         if is_cuda:
             with torch.cuda.device(device):
@@ -152,17 +177,6 @@ def seeded_torch(seed, device):
             yield
         finally:
             torch.mps.set_rng_state(state)
-
-
-@contextmanager
-def _deterministic_cudnn():
-    cudnn = torch.backends.cudnn
-    benchmark, deterministic = cudnn.benchmark, cudnn.deterministic
-    cudnn.benchmark, cudnn.deterministic = False, True
-    try:
-        yield
-    finally:
-        cudnn.benchmark, cudnn.deterministic = benchmark, deterministic
 
 
 def keep_freed_memory():

@@ -48,6 +48,7 @@ class ImageClassifierNet(NeuralNet):
         self.augment = augment
         self.precision = precision
         self.compiled = compiled
+        self._forward = None
 
     def initialize_module(self):
         """Make the module, with its weights in the memory order that is fastest on a CPU.
@@ -59,10 +60,11 @@ class ImageClassifierNet(NeuralNet):
         """
         super().initialize_module()
         self.module_ = self.module_.to(torch.float32, memory_format=torch.channels_last)
+        self._forward = None
         return self
 
     def fit_loop(self, *args, **kwargs):
-        """Run the training of skorch, compiling the module and keeping freed memory at hand.
+        """Run the training of skorch, keeping freed memory at hand.
 
         Parameters
         ----------
@@ -80,21 +82,21 @@ class ImageClassifierNet(NeuralNet):
             If the module cannot be compiled.
         """
         keep_freed_memory()
-        if not self.compiled:
-            return super().fit_loop(*args, **kwargs)
         try:
-            # Networks share the code of `forward`, of which PyTorch compiles eight versions only:
-            # isolated, each has its own. PyTorch's overloads, unlike its function, lack the name.
-            compiled = torch.compile(self.module_.forward, isolate_recompiles=True)  # type: ignore[call-overload]
-        except RuntimeError as error:
-            raise _compilation_error(error) from error
-        self.module_.forward = compiled
-        try:
-            return super().fit_loop(*args, **kwargs)
+            # Around the backward pass, too, which would take an autocast of the caller for its own.
+            with products_in(torch.float32, torch.device(self.device)):
+                return super().fit_loop(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise _compilation_error(error) from error
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"Training was interrupted in epoch {len(self.history)}; "
+                "the model is that of the training so far.",
+                stacklevel=2,
+            )
+            raise
         finally:
-            del self.module_.forward  # that of the class is back
+            self._forward = None
 
     def infer(self, x, **fit_params):
         """Compute the class scores of a batch while training.
@@ -111,9 +113,18 @@ class ImageClassifierNet(NeuralNet):
         torch.Tensor of shape (n_samples, n_classes), float32
             The scores. Those of validation batches are computed in float32.
         """
-        dtype = self.precision if self.module_.training else torch.float32
-        with products_in(dtype, torch.device(self.device)):
-            return super().infer(x, **fit_params).float()
+        is_training, device = self.module_.training, torch.device(self.device)
+        with products_in(self.precision if is_training else torch.float32, device):
+            if not (is_training and self.compiled):
+                return super().infer(x, **fit_params).float()
+            if self._forward is None:
+                self._forward = _compile(self.module_)
+            return self._forward(x, **fit_params).float()
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state["_forward"] = None  # what is compiled cannot be pickled
+        return state
 
     def get_iterator(self, dataset, training=False):
         """Iterate over batches, shuffled and augmented in training.
@@ -159,7 +170,7 @@ class ImageClassifierNet(NeuralNet):
         return (self.criterion_(y_pred, target) * sample_weight).mean()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run an epoch as skorch does, read its losses at the end, and warn of an interruption.
+        """Run an epoch as skorch does, and read its losses at the end.
 
         Parameters
         ----------
@@ -186,13 +197,6 @@ class ImageClassifierNet(NeuralNet):
                 self.history.record_batch(f"{prefix}_loss", loss)
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        except KeyboardInterrupt:
-            warnings.warn(
-                f"Training was interrupted in epoch {len(self.history)}; "
-                "the model is as far as it was trained.",
-                stacklevel=2,
-            )
-            raise
         finally:
             for record in self.history[-1]["batches"]:
                 if isinstance(record.get(f"{prefix}_loss"), torch.Tensor):
@@ -261,6 +265,15 @@ class ImageClassifierNet(NeuralNet):
                 images = image_format.batch(to_device(rows, device))
                 scores.append(self.module_(images).cpu())
         return torch.cat(scores)
+
+
+def _compile(module):
+    # Networks share their code, of which PyTorch compiles eight versions only: isolated, each has
+    # its own. PyTorch's overloads, unlike its function, lack the name.
+    try:
+        return torch.compile(module.__call__, isolate_recompiles=True)  # type: ignore[call-overload]
+    except RuntimeError as error:
+        raise _compilation_error(error) from error
 
 
 def _compilation_error(error):

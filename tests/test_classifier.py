@@ -3,6 +3,7 @@ import pickle
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -302,6 +303,7 @@ def test_bad_images_are_refused_before_training(digits, change, error, message):
         ({"class_weight": {0: -1.0}}, "class_weight must hold finite numbers"),
         ({"class_weight": {0: np.nan}}, "class_weight must hold finite numbers"),
         ({"class_weight": dict.fromkeys(range(10), 0)}, "must have a positive finite sum"),
+        ({"device": "hpu"}, "device='hpu' cannot be used"),
         ({"device": "meta"}, "device='meta' cannot be used"),
         ({"lr": 1e38, "lr_schedule": "constant", "optimizer": "sgd"}, "Training diverged"),
     ],
@@ -825,11 +827,36 @@ def test_auto_precision_is_what_the_cpu_computes_with(
     assert auto.net_.precision == expected
 
 
-def test_an_autocast_of_the_caller_changes_nothing(digits):
+@contextmanager
+def default_dtype(dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        assert torch.get_default_dtype() == dtype
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "make_setting",
+    [
+        partial(torch.autocast, "cpu", torch.bfloat16),
+        partial(torch.autocast, "cpu", torch.float16),
+        partial(default_dtype, torch.float64),
+        partial(default_dtype, torch.bfloat16),
+        partial(torch.device, "meta"),
+        torch.inference_mode,
+        torch.no_grad,
+    ],
+    ids=["bfloat16", "float16", "double", "default bfloat16", "meta", "inference", "no_grad"],
+)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_setting_of_the_caller_changes_nothing(digits, make_setting, precision):
     X_train, X_test, y_train, _ = digits
-    expected = Small().fit(X_train, y_train).decision_function(X_test)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = Small().fit(X_train, y_train).decision_function(X_test)
+    expected = Small(precision=precision).fit(X_train, y_train).decision_function(X_test)
+    with make_setting():
+        classifier = Small(precision=precision).fit(X_train, y_train)
+        found = classifier.decision_function(X_test)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -880,6 +907,38 @@ def test_a_compiled_network_learns_the_same(digits, monkeypatch):
     np.testing.assert_array_equal(
         pickle.loads(pickled).predict_proba(X_test), compiled.predict_proba(X_test)
     )
+
+
+class ChangeAndCopy(Callback):
+    """Make the network anew in the second epoch, and copy it in two ways after each."""
+
+    def initialize(self):
+        self.copies = []
+        return self
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            net.set_params(module__dropout=0.1)
+
+    def on_epoch_end(self, net, **kwargs):
+        pickled = pickle.loads(pickle.dumps(net)).module_.eval()
+        weights = copy.deepcopy(net.module_.state_dict())
+        self.copies.append((pickled, copy.deepcopy(net.module_).eval(), weights))
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_can_be_copied_and_changed_in_training(digits):
+    X_train, _, y_train, _ = digits
+    images = torch.randn(4, 1, 32, 32)
+    callback = ChangeAndCopy()
+    classifier = Small(compile=True, max_epochs=2, callbacks=[callback]).fit(X_train, y_train)
+    assert len(callback.copies) == classifier.n_iter_ == 2
+    network = classifier.module_
+    for pickled, copied, weights in callback.copies:
+        network.load_state_dict(weights)
+        with torch.inference_mode():
+            np.testing.assert_array_equal(pickled(images), network(images))
+            np.testing.assert_array_equal(copied(images), network(images))
 
 
 def test_compile_without_a_compiler_is_refused(digits, monkeypatch):

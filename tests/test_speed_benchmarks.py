@@ -91,10 +91,26 @@ def test_scaling(tmp_path):
     assert "From 100 images on" in page
 
 
-def test_a_slope_needs_two_sizes(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sizes", "100", "100"], "two different numbers"),
+        (["--sizes", "100", "600000"], "too many"),
+        (["--search-size", "20"], "--search-size: some class has fewer than 3"),
+    ],
+)
+def test_what_cannot_be_scaled_is_refused(arguments, message, capsys):
     with pytest.raises(SystemExit):
-        scaling.main(["--data", "digits", "--sizes", "100", "100"])
-    assert "two different numbers" in capsys.readouterr().err
+        scaling.main(["--data", "digits", "--sizes", "100", "200", *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_in_the_way_of_a_result_is_refused(tmp_path, capsys):
+    (tmp_path / "prediction_speed.md").mkdir()
+    with pytest.raises(SystemExit) as exit_:
+        prediction_speed.main(["--data", "digits", "--out", str(tmp_path)])
+    assert exit_.value.code == 2
+    assert "argument --out: cannot write there" in capsys.readouterr().err
 
 
 def test_slope_of_a_line_is_one_whatever_small_fits_take():
@@ -106,7 +122,7 @@ def test_slope_of_a_line_is_one_whatever_small_fits_take():
 def test_repeated_images_differ():
     X, y = scaling.load_images("digits", 4000)
     assert len(X) == len(y) == len(np.unique(X.reshape(4000, -1), axis=0))
-    with pytest.raises(ValueError, match="there are no 600000"):
+    with pytest.raises(ValueError, match="600000 images are too many"):
         scaling.load_images("digits", 600_000)
 
 
