@@ -17,8 +17,6 @@ from importlib.util import find_spec
 
 import numpy as np
 from reporting import (
-    COLOURS,
-    MARKERS,
     Parser,
     accept_any_character,
     check_out,
@@ -38,6 +36,7 @@ from sklenet.comparison import compare_methods
 from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
 from sklenet.hardware import resolve_device
 from sklenet.plotting import MistakesDisplay
+from sklenet.plotting.style import COLOURS, MARKERS
 
 FILES = ["comparison.md", "comparison.json", "accuracy_vs_time.png", "mistakes.png"]
 

@@ -18,9 +18,6 @@ import torch
 from sklenet.hardware import resolve_precision
 
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
-# The colours of Okabe and Ito, which the colour-blind tell apart; the markers differ, too.
-COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 
 
 class Parser(argparse.ArgumentParser):

@@ -19,8 +19,6 @@ from importlib.util import find_spec
 import numpy as np
 from compare_methods import accelerate
 from reporting import (
-    COLOURS,
-    MARKERS,
     MeasurementParser,
     describe_run,
     made_by,
@@ -34,6 +32,7 @@ from sklenet.baselines import make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
 from sklenet.hardware import resolve_device
 from sklenet.images import as_tensor
+from sklenet.plotting.style import COLOURS, MARKERS
 
 FAST = {"max_epochs": 2}
 # Name in the table: method, its options, and whether scikit-learn-intelex runs it.

@@ -6,9 +6,21 @@ from .classifier import DeepLeNetClassifier
 from .comparison import compare_methods
 from .datasets import fetch_mnist, load_digits_images, load_idx, load_idx_folder
 from .network import DeepLeNet
-from .plotting import MistakesDisplay
+from .plotting import (
+    ActivationDisplay,
+    FeatureMapDisplay,
+    GradientFlowDisplay,
+    KernelDisplay,
+    MistakesDisplay,
+    TrainingHistoryDisplay,
+)
 
 __all__ = [
+    "TrainingHistoryDisplay",
+    "KernelDisplay",
+    "GradientFlowDisplay",
+    "FeatureMapDisplay",
+    "ActivationDisplay",
     "METHODS",
     "DeepLeNet",
     "DeepLeNetClassifier",

@@ -4,7 +4,13 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import OneCycleLR
 
-__all__ = ["LR_SCHEDULES", "OneCycle", "ValidationAccuracy", "early_stopping_callbacks"]
+__all__ = [
+    "LR_SCHEDULES",
+    "GradientSize",
+    "OneCycle",
+    "ValidationAccuracy",
+    "early_stopping_callbacks",
+]
 
 
 class OneCycle(Callback):
@@ -54,6 +60,33 @@ class ValidationAccuracy(Callback):
 
     def on_train_end(self, net, **kwargs):
         del self.correct_, self.weight_
+
+
+class GradientSize(Callback):
+    """Record the size of the gradient in each layer.
+
+    The history of the net then has, for each epoch, ``gradient_size``: a dict from the name of
+    a layer to the root mean square of the gradient of its weights, over weights and batches.
+    """
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.squares_ = {}
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        for name, parameter in named_parameters:
+            *_, layer, kind = name.split(".")
+            if kind == "weight" and parameter.grad is not None:
+                self.squares_.setdefault(layer, []).append(parameter.grad.square().mean())
+
+    def on_epoch_end(self, net, **kwargs):
+        sizes = {
+            layer: float(torch.stack(squares).mean().sqrt())
+            for layer, squares in self.squares_.items()
+        }
+        net.history.record("gradient_size", sizes)
+
+    def on_train_end(self, net, **kwargs):
+        del self.squares_
 
 
 def early_stopping_callbacks(n_iter_no_change):

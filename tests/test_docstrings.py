@@ -18,9 +18,10 @@ CONFIG = parse_config(ROOT)
 
 def public_names():
     """Yield the full name of each public module, class, method and function of the package."""
-    for info in pkgutil.iter_modules(sklenet.__path__, "sklenet."):
+    for info in pkgutil.walk_packages(sklenet.__path__, "sklenet."):
         module = importlib.import_module(info.name)
-        yield info.name
+        if not info.ispkg:  # numpydoc looks for the first definition, of which a package has none
+            yield info.name
         for name, member in vars(module).items():
             if getattr(member, "__module__", None) != info.name:
                 continue

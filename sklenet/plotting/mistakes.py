@@ -1,12 +1,13 @@
-"""Displays in the style of scikit-learn; matplotlib is imported when something is drawn."""
+"""The most confident mistakes of a classifier."""
 
 import math
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from .images import ImageFormat, as_array
-from .scoring import prediction_confidence
+from ..images import ImageFormat, as_array
+from ..scoring import prediction_confidence
+from .style import figure_or_new
 
 __all__ = ["MistakesDisplay"]
 
@@ -171,13 +172,8 @@ class MistakesDisplay:
             The display itself.
         """
         n_rows = max(1, math.ceil(len(self.images) / n_columns))
-        if figure is None:
-            import matplotlib.pyplot as plt
-
-            size = (1.5 * n_columns, 1.8 * n_rows)
-            figure = plt.figure(figsize=size, layout="constrained")
-        self.figure_ = figure
-        self.axes_ = figure.subplots(n_rows, n_columns, squeeze=False)
+        self.figure_ = figure_or_new(figure, (1.5 * n_columns, 1.8 * n_rows))
+        self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)
         for ax in self.axes_.flat:
             ax.set_axis_off()
         rows = zip(
@@ -190,7 +186,7 @@ class MistakesDisplay:
         is_probability = (self.confidence >= 0).all() and (self.confidence <= 1).all()
         measure = "confidence" if is_probability else "class score"
         heading = f"Label \N{RIGHTWARDS ARROW} prediction, {measure}"
-        figure.suptitle(heading if len(self.images) else "No mistakes")
+        self.figure_.suptitle(heading if len(self.images) else "No mistakes")
         return self
 
 

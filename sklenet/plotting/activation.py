@@ -1,0 +1,109 @@
+"""Activation functions and their derivatives."""
+
+import torch
+
+from ..activations import make_activation
+from .style import COLOURS, figure_or_new
+
+__all__ = ["ActivationDisplay"]
+
+
+class ActivationDisplay:
+    """Activation functions next to their derivatives, which scale the gradient of a layer.
+
+    Use `from_activations` to make one.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_points,)
+        Where the functions are evaluated.
+    values : dict of str to ndarray of shape (n_points,)
+        The value of each function, by its name.
+    derivatives : dict of str to ndarray of shape (n_points,)
+        The derivative of each function.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (2,) of matplotlib.axes.Axes
+        The axes of the functions and of the derivatives, after `plot`.
+    figure_ : matplotlib.figure.Figure or matplotlib.figure.SubFigure
+        Their figure.
+
+    Examples
+    --------
+    >>> from sklenet.plotting import ActivationDisplay
+    >>> display = ActivationDisplay.from_activations(["sigmoid", "l_relu"])
+    >>> [ax.get_title() for ax in display.axes_]
+    ['Activation', 'Derivative']
+    """
+
+    def __init__(self, x, values, derivatives):
+        self.x = x
+        self.values = values
+        self.derivatives = derivatives
+
+    @classmethod
+    def from_activations(cls, activations, *, limit=5.0, **plot_kwargs):
+        """Draw activations.
+
+        Parameters
+        ----------
+        activations : sequence of str, or dict of str to str or callable
+            Names of activations, or activations as `DeepLeNetClassifier` takes them, by the names
+            to show.
+        limit : float, default=5.0
+            The functions are drawn from ``-limit`` to ``limit``.
+        **plot_kwargs : dict
+            Passed on to `plot`.
+
+        Returns
+        -------
+        ActivationDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or `limit` is not positive.
+        TypeError
+            If an activation is no name and no callable.
+        """
+        if not 0 < limit < float("inf"):
+            raise ValueError(f"limit must be a positive number, got {limit}.")
+        if not isinstance(activations, dict):
+            activations = {name: name for name in activations}
+        # An even number of points has none at zero, where many activations have a kink.
+        x = torch.linspace(-limit, limit, 1000, requires_grad=True)
+        values, derivatives = {}, {}
+        for name, activation in activations.items():
+            y = make_activation(activation)(x.clone())  # it may work in place
+            (slope,) = torch.autograd.grad(y.sum(), x)
+            values[name], derivatives[name] = y.detach().numpy(), slope.numpy()
+        return cls(x.detach().numpy(), values, derivatives).plot(**plot_kwargs)
+
+    def plot(self, *, figure=None):
+        """Draw the functions and the derivatives side by side.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        ActivationDisplay
+            The display itself.
+        """
+        self.figure_ = figure_or_new(figure, (9, 3.6))
+        self.axes_ = self.figure_.subplots(1, 2)
+        parts = [("Activation", "f(x)", self.values), ("Derivative", "f′(x)", self.derivatives)]
+        for ax, (title, label, curves) in zip(self.axes_, parts, strict=True):
+            for number, (name, curve) in enumerate(curves.items()):
+                style = ["-", "--", ":", "-."][number // len(COLOURS) % 4]
+                colour = COLOURS[number % len(COLOURS)]
+                ax.plot(self.x, curve, style, color=colour, label=name)
+            ax.set(title=title, xlabel="x", ylabel=label)
+            ax.grid(alpha=0.3)
+        handles, labels = self.axes_[0].get_legend_handles_labels()
+        self.figure_.legend(handles, labels, loc="outside right center", frameon=False)
+        return self

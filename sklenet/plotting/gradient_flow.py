@@ -1,0 +1,124 @@
+"""How large the gradient is in each layer."""
+
+import numpy as np
+
+from .fitted import fitted_attribute
+from .style import COLOURS, MARKERS, axes_or_new
+
+__all__ = ["GradientFlowDisplay"]
+
+
+class GradientFlowDisplay:
+    """The size of the gradient in each layer, from the input to the output.
+
+    Use `from_estimator` to make one for a training, or the class itself to compare several.
+
+    Parameters
+    ----------
+    layers : sequence of str
+        Names of the layers, from the input to the output.
+    sizes : dict of str to array-like of shape (n_layers,)
+        Root mean square of the gradient of the weights of each layer; a line for each key.
+    errors : dict of str to array-like of shape (n_layers,), default=None
+        Half-widths of their intervals.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, after `plot`.
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+
+    See Also
+    --------
+    sklenet.callbacks.GradientSize : Records what `from_estimator` draws.
+
+    Examples
+    --------
+    >>> from sklenet import DeepLeNetClassifier, load_digits_images
+    >>> from sklenet.callbacks import GradientSize
+    >>> from sklenet.plotting import GradientFlowDisplay
+    >>> X, y = load_digits_images()
+    >>> classifier = DeepLeNetClassifier(callbacks=[GradientSize()], max_epochs=2, random_state=0)
+    >>> display = GradientFlowDisplay.from_estimator(classifier.fit(X[:200], y[:200]))
+    >>> display.layers
+    ['C1', 'C3', 'F5', 'F6', 'output']
+    """
+
+    def __init__(self, layers, sizes, errors=None):
+        self.layers = layers
+        self.sizes = sizes
+        self.errors = errors
+
+    @classmethod
+    def from_estimator(cls, estimator, *, n_epochs=5, **plot_kwargs):
+        """Draw the gradients of a training that `GradientSize` has recorded.
+
+        Parameters
+        ----------
+        estimator : DeepLeNetClassifier or Pipeline
+            The classifier, fitted with the callback `sklenet.callbacks.GradientSize`, or a
+            pipeline that ends in one.
+        n_epochs : int, default=5
+            Epochs to show, at most: the first, the last and others between them.
+        **plot_kwargs : dict
+            Passed on to `plot`.
+
+        Returns
+        -------
+        GradientFlowDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If nothing was recorded.
+        """
+        history = fitted_attribute(estimator, "history_")
+        recorded = [
+            (number, epoch["gradient_size"])
+            for number, epoch in enumerate(history, start=1)
+            if "gradient_size" in epoch
+        ]
+        if not recorded:
+            raise ValueError(
+                "estimator has no record of its gradients; fit it with callbacks=[GradientSize()]."
+            )
+        shown = np.unique(np.linspace(0, len(recorded) - 1, n_epochs).round().astype(int))
+        sizes = {f"epoch {recorded[i][0]}": list(recorded[i][1].values()) for i in shown}
+        return cls(list(recorded[0][1]), sizes).plot(**plot_kwargs)
+
+    def plot(self, ax=None):
+        """Draw a line for each entry of `sizes`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        GradientFlowDisplay
+            The display itself.
+        """
+        self.ax_ = axes_or_new(ax, (6, 4))
+        self.figure_ = self.ax_.figure
+        for number, (name, sizes) in enumerate(self.sizes.items()):
+            self.ax_.errorbar(
+                self.layers,
+                sizes,
+                yerr=None if self.errors is None else self.errors[name],
+                marker=MARKERS[number % len(MARKERS)],
+                color=COLOURS[number % len(COLOURS)],
+                capsize=3,
+                label=name,
+            )
+        self.ax_.set_yscale("log")
+        self.ax_.set(
+            xlabel="Layer, from input to output",
+            ylabel="Root mean square of the gradient",
+            title="Gradient flow",
+        )
+        self.ax_.grid(alpha=0.3)
+        self.ax_.legend()
+        return self
