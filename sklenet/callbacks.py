@@ -65,8 +65,9 @@ class ValidationAccuracy(Callback):
 class GradientSize(Callback):
     """Record the size of the gradient in each layer.
 
-    The history of the net then has, for each epoch, ``gradient_size``: a dict from the name of
-    a layer to the root mean square of the gradient of its weights, over weights and batches.
+    The history of the net then has, for each epoch, ``event_gradient_size``: a dict from the name
+    of a layer to the root mean square of the gradient of its weights, over weights and batches.
+    Of what is called an event, skorch prints only that it happened.
     """
 
     def on_epoch_begin(self, net, **kwargs):
@@ -74,8 +75,9 @@ class GradientSize(Callback):
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
         for name, parameter in named_parameters:
-            *_, layer, kind = name.split(".")
-            if kind == "weight" and parameter.grad is not None:
+            _, layer, *kind = name.split(".")
+            # Products of matrices and convolutions; an activation has other weights, if any.
+            if kind == ["weight"] and parameter.dim() > 1 and parameter.grad is not None:
                 self.squares_.setdefault(layer, []).append(parameter.grad.square().mean())
 
     def on_epoch_end(self, net, **kwargs):
@@ -83,7 +85,7 @@ class GradientSize(Callback):
             layer: float(torch.stack(squares).mean().sqrt())
             for layer, squares in self.squares_.items()
         }
-        net.history.record("gradient_size", sizes)
+        net.history.record("event_gradient_size", sizes)
 
     def on_train_end(self, net, **kwargs):
         del self.squares_

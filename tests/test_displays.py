@@ -5,9 +5,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from torch import nn
 
 from sklenet import (
     ActivationDisplay,
@@ -16,6 +18,7 @@ from sklenet import (
     GradientFlowDisplay,
     KernelDisplay,
     LReLU,
+    MistakesDisplay,
     TrainingHistoryDisplay,
     load_digits_images,
 )
@@ -59,7 +62,14 @@ FROM_ESTIMATOR = {
 def test_a_pipeline_is_drawn_as_its_last_step(display, classifier):
     pipeline = make_pipeline("passthrough", classifier)
     drawn = display.from_estimator(pipeline, *FROM_ESTIMATOR[display])
-    assert drawn.figure_.axes
+    alone = display.from_estimator(classifier, *FROM_ESTIMATOR[display])
+    assert len(drawn.figure_.axes) == len(alone.figure_.axes)
+
+
+@pytest.mark.parametrize("display", FROM_ESTIMATOR)
+def test_a_search_is_drawn_as_its_best_estimator(display, classifier):
+    search = GridSearchCV(make_pipeline("passthrough", classifier), {}, cv=2).fit(X, y)
+    assert display.from_estimator(search, *FROM_ESTIMATOR[display]).figure_.axes
 
 
 @pytest.mark.parametrize("display", FROM_ESTIMATOR)
@@ -104,6 +114,22 @@ def test_history_of_scikit_learns_network():
     assert display.validation_ax_ is None
 
 
+def test_history_of_one_epoch_into_axes_with_ticks():
+    ax = Figure().subplots()
+    ax.set_xticks([3, 4])
+    TrainingHistoryDisplay([1.0]).plot(ax=ax)
+    assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
+@pytest.mark.parametrize("n_columns", [0, -1, 2.5])
+def test_numbers_of_columns_that_are_none_are_refused(classifier, n_columns):
+    with pytest.raises(ValueError, match="n_columns must be a positive integer"):
+        KernelDisplay.from_estimator(classifier, n_columns=n_columns)
+    with pytest.raises(ValueError, match="n_columns must be a positive integer"):
+        MistakesDisplay(X[:2], [0, 1], [1, 0], np.ones(2)).plot(n_columns=n_columns)
+    assert not plt.get_fignums()
+
+
 def test_kernels_are_those_of_the_layer(classifier):
     display = KernelDisplay.from_estimator(classifier)
     weight = classifier.module_.features.C1.weight.detach().numpy()
@@ -145,7 +171,7 @@ def test_feature_maps_leave_no_hooks(classifier):
 
 
 def test_feature_maps_are_of_one_image(classifier):
-    with pytest.raises(ValueError, match="X must hold one image, got 2"):
+    with pytest.raises(ValueError, match="X must hold one image, .* got 2"):
         FeatureMapDisplay.from_estimator(classifier, X[:2])
 
 
@@ -166,6 +192,39 @@ def test_a_limit_that_is_none_is_refused(limit):
         ActivationDisplay.from_activations(["relu"], limit=limit)
 
 
+@pytest.mark.parametrize(
+    ("activations", "error", "message"),
+    [
+        ([], ValueError, "at least one activation"),
+        ([nn.ReLU], TypeError, "put others into a dict"),
+        (["swish"], ValueError, "'swish' is unknown"),
+        ({"halved": nn.GLU}, ValueError, "'halved' does not work element by element"),
+    ],
+)
+def test_activations_that_are_none_are_refused(activations, error, message):
+    with pytest.raises(error, match=message):
+        ActivationDisplay.from_activations(activations)
+    assert not plt.get_fignums()
+
+
+def test_an_activation_is_drawn_where_no_gradients_are_recorded():
+    with torch.inference_mode():
+        display = ActivationDisplay.from_activations("relu")
+    assert_array_equal(display.derivatives["relu"], display.x > 0)
+
+
+def test_gradients_of_activations_are_no_layers():
+    classifier = DeepLeNetClassifier(
+        activation=lambda: nn.Sequential(nn.PReLU()),
+        conv_channels=(4, 8),
+        hidden_layer_sizes=(16,),
+        max_epochs=1,
+        callbacks=[GradientSize()],
+    ).fit(X, y)
+    layers = GradientFlowDisplay.from_estimator(classifier).layers
+    assert layers == ["C1", "C3", "F5", "output"]
+
+
 def test_gradient_sizes_are_those_of_the_gradients():
     class Spy(GradientSize):
         def on_grad_computed(self, net, named_parameters, **kwargs):
@@ -178,9 +237,9 @@ def test_gradient_sizes_are_those_of_the_gradients():
     )
     classifier = DeepLeNetClassifier(**options, callbacks=[GradientSize(), Spy()]).fit(X, y)
     # The spy's own record, of nothing, comes after and replaces the other one.
-    assert classifier.history_[0]["gradient_size"] == {}
+    assert classifier.history_[0]["event_gradient_size"] == {}
     classifier = DeepLeNetClassifier(**options, callbacks=[GradientSize()]).fit(X, y)
-    recorded = classifier.history_[0]["gradient_size"]
+    recorded = classifier.history_[0]["event_gradient_size"]
     assert list(recorded) == ["C1", "C3", "F5", "output"]
     assert recorded["C1"] == pytest.approx(np.sqrt(np.mean(squares)))
 
@@ -188,10 +247,15 @@ def test_gradient_sizes_are_those_of_the_gradients():
 def test_gradient_flow_shows_the_first_and_the_last_epoch(classifier):
     display = GradientFlowDisplay.from_estimator(classifier, n_epochs=2)
     assert list(display.sizes) == ["epoch 1", "epoch 3"]
-    last = classifier.history_[-1]["gradient_size"]
+    last = classifier.history_[-1]["event_gradient_size"]
     assert display.layers == list(last)
     assert_array_equal(display.sizes["epoch 3"], list(last.values()))
     assert display.ax_.get_yscale() == "log"
+
+
+def test_no_epochs_are_refused(classifier):
+    with pytest.raises(ValueError, match="n_epochs must be at least 1"):
+        GradientFlowDisplay.from_estimator(classifier, n_epochs=0)
 
 
 def test_gradients_that_were_not_recorded_are_asked_for(classifier):

@@ -3,6 +3,7 @@
 import torch
 
 from ..activations import make_activation
+from ..hardware import default_settings
 from .style import COLOURS, figure_or_new
 
 __all__ = ["ActivationDisplay"]
@@ -64,21 +65,34 @@ class ActivationDisplay:
         Raises
         ------
         ValueError
-            If a name is unknown or `limit` is not positive.
+            If a name is unknown, if there are no activations, if one does not work element by
+            element, or if `limit` is not positive.
         TypeError
-            If an activation is no name and no callable.
+            If an activation is no name and no callable, or one in a sequence is no name.
         """
         if not 0 < limit < float("inf"):
             raise ValueError(f"limit must be a positive number, got {limit}.")
+        if isinstance(activations, str):
+            activations = [activations]
         if not isinstance(activations, dict):
+            if not all(isinstance(name, str) for name in activations):
+                raise TypeError(
+                    "activations must be names; put others into a dict, each with a name to show."
+                )
             activations = {name: name for name in activations}
-        # An even number of points has none at zero, where many activations have a kink.
-        x = torch.linspace(-limit, limit, 1000, requires_grad=True)
+        if not activations:
+            raise ValueError("activations must hold at least one activation.")
         values, derivatives = {}, {}
-        for name, activation in activations.items():
-            y = make_activation(activation)(x.clone())  # it may work in place
-            (slope,) = torch.autograd.grad(y.sum(), x)
-            values[name], derivatives[name] = y.detach().numpy(), slope.numpy()
+        with default_settings():
+            # An even number of points has none at zero, where many activations have a kink.
+            x = torch.linspace(-limit, limit, 1000, requires_grad=True)
+            for name, activation in activations.items():
+                y = make_activation(activation)(x.clone())  # it may work in place
+                if y.shape != x.shape:
+                    raise ValueError(f"The activation {name!r} does not work element by element.")
+                constant = torch.zeros_like(x)
+                (slope,) = torch.autograd.grad(y.sum(), x) if y.requires_grad else (constant,)
+                values[name], derivatives[name] = y.detach().numpy(), slope.detach().numpy()
         return cls(x.detach().numpy(), values, derivatives).plot(**plot_kwargs)
 
     def plot(self, *, figure=None):

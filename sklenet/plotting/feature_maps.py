@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from .fitted import fitted_network
 from .style import figure_or_new, mosaic
 
@@ -48,9 +50,9 @@ class FeatureMapDisplay:
 
         Parameters
         ----------
-        estimator : DeepLeNetClassifier or Pipeline
-            The fitted classifier, or a pipeline that ends in one.
-        X : array-like of shape (1, n_features) or one image
+        estimator : estimator
+            A fitted `DeepLeNetClassifier`, or a pipeline or search with one.
+        X : array-like of shape (1, n_features), (1, height, width) or with channels
             The image, in a shape that fits the training images.
         **plot_kwargs : dict
             Passed on to `plot`.
@@ -67,7 +69,7 @@ class FeatureMapDisplay:
         """
         network = fitted_network(estimator)
         if len(X) != 1:
-            raise ValueError(f"X must hold one image, got {len(X)}.")
+            raise ValueError(f"X must hold one image, as X[:1] does, got {len(X)}.")
         seen, stages = {}, _stages(network)
 
         def _remember(name, module, inputs, output):
@@ -104,8 +106,12 @@ class FeatureMapDisplay:
         mosaics = {name: mosaic(maps) for name, maps in self.feature_maps.items()}
         self.figure_ = figure_or_new(figure, (3 + 4.5 * len(mosaics), 3))
         widths = [1, *(tiles.shape[1] / tiles.shape[0] for tiles in mosaics.values())]
-        self.axes_ = self.figure_.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
-        self.axes_[0].imshow(self.image.mean(axis=0), cmap="gray_r")
+        self.axes_ = self.figure_.subplots(
+            1, len(widths), width_ratios=widths, squeeze=False, gridspec_kw={"wspace": 0.08}
+        )[0]
+        low, high = self.image.min(), self.image.max()
+        pixels = (np.moveaxis(self.image, 0, -1) - low) / ((high - low) or 1)
+        self.axes_[0].imshow(pixels if len(self.image) == 3 else pixels.mean(-1), cmap="gray_r")
         self.axes_[0].set_title("Input")
         for ax, (name, tiles) in zip(self.axes_[1:], mosaics.items(), strict=True):
             n_maps, height, width = self.feature_maps[name].shape

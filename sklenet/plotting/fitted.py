@@ -3,16 +3,42 @@
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["fitted_attribute", "fitted_network"]
+__all__ = ["fitted_attribute", "fitted_network", "last_estimator"]
 
 
-def fitted_attribute(estimator, name):
-    """Return an attribute of a fitted estimator, or of the last step of a pipeline.
+def last_estimator(estimator):
+    """Return what predicts in a fitted pipeline or search.
 
     Parameters
     ----------
     estimator : estimator
-        The estimator or pipeline.
+        The estimator, a pipeline that ends in it, or a search that has refitted it.
+
+    Returns
+    -------
+    estimator
+        The last step of a pipeline, the best estimator of a search, or the estimator itself.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    """
+    check_is_fitted(estimator)
+    if isinstance(estimator, Pipeline):
+        return last_estimator(estimator[-1])
+    if hasattr(estimator, "best_estimator_"):
+        return last_estimator(estimator.best_estimator_)
+    return estimator
+
+
+def fitted_attribute(estimator, name):
+    """Return an attribute of a fitted estimator, or of the last one in a pipeline or search.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator, pipeline or search.
     name : str
         Name of the attribute.
 
@@ -28,8 +54,7 @@ def fitted_attribute(estimator, name):
     ValueError
         If it has no such attribute.
     """
-    check_is_fitted(estimator)
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    last = last_estimator(estimator)
     if not hasattr(last, name):
         raise ValueError(f"estimator must have {name}, which {type(last).__name__} has not.")
     return getattr(last, name)
@@ -40,8 +65,8 @@ def fitted_network(estimator):
 
     Parameters
     ----------
-    estimator : DeepLeNetClassifier or Pipeline
-        The fitted classifier, or a pipeline that ends in one.
+    estimator : estimator
+        The fitted classifier, or a pipeline or search with one.
 
     Returns
     -------

@@ -56,11 +56,11 @@ class GradientFlowDisplay:
 
         Parameters
         ----------
-        estimator : DeepLeNetClassifier or Pipeline
-            The classifier, fitted with the callback `sklenet.callbacks.GradientSize`, or a
-            pipeline that ends in one.
+        estimator : estimator
+            A `DeepLeNetClassifier` that was fitted with the callback
+            `sklenet.callbacks.GradientSize`, or a pipeline or search with one.
         n_epochs : int, default=5
-            Epochs to show, at most: the first, the last and others between them.
+            Epochs to show, at most: the first, from two on the last, and others between them.
         **plot_kwargs : dict
             Passed on to `plot`.
 
@@ -72,13 +72,15 @@ class GradientFlowDisplay:
         Raises
         ------
         ValueError
-            If nothing was recorded.
+            If nothing was recorded, or if `n_epochs` is less than one.
         """
+        if n_epochs < 1:
+            raise ValueError(f"n_epochs must be at least 1, got {n_epochs}.")
         history = fitted_attribute(estimator, "history_")
         recorded = [
-            (number, epoch["gradient_size"])
+            (number, epoch["event_gradient_size"])
             for number, epoch in enumerate(history, start=1)
-            if "gradient_size" in epoch
+            if "event_gradient_size" in epoch
         ]
         if not recorded:
             raise ValueError(

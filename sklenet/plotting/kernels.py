@@ -49,8 +49,8 @@ class KernelDisplay:
 
         Parameters
         ----------
-        estimator : DeepLeNetClassifier or Pipeline
-            The fitted classifier, or a pipeline that ends in one.
+        estimator : estimator
+            A fitted `DeepLeNetClassifier`, or a pipeline or search with one.
         layer : str, default="C1"
             Name of the convolution. Of a layer that reads several channels each kernel is shown
             as its mean over them.
@@ -97,10 +97,10 @@ class KernelDisplay:
         KernelDisplay
             The display itself.
         """
+        tiles = mosaic(self.kernels, n_columns)
+        largest = np.abs(self.kernels).max()
         self.ax_ = axes_or_new(ax, (7, 3.6))
         self.figure_ = self.ax_.figure
-        largest = np.abs(self.kernels).max()
-        tiles = mosaic(self.kernels, n_columns)
         self.image_ = self.ax_.imshow(tiles, cmap=cmap, vmin=-largest, vmax=largest)
         self.ax_.set_axis_off()
         self.ax_.set_title(self.title)

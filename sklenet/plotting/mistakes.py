@@ -7,7 +7,7 @@ from sklearn.utils import check_consistent_length
 
 from ..images import ImageFormat, as_array
 from ..scoring import prediction_confidence
-from .style import figure_or_new
+from .style import check_columns, figure_or_new
 
 __all__ = ["MistakesDisplay"]
 
@@ -171,6 +171,7 @@ class MistakesDisplay:
         MistakesDisplay
             The display itself.
         """
+        check_columns(n_columns)
         n_rows = max(1, math.ceil(len(self.images) / n_columns))
         self.figure_ = figure_or_new(figure, (1.5 * n_columns, 1.8 * n_rows))
         self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)

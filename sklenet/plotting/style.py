@@ -1,10 +1,11 @@
 """What the displays have in common: colours, axes and mosaics."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 
-__all__ = ["COLOURS", "MARKERS", "axes_or_new", "figure_or_new", "mosaic"]
+__all__ = ["COLOURS", "MARKERS", "axes_or_new", "check_columns", "figure_or_new", "mosaic"]
 
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
 """The colours of Okabe and Ito, which the colour-blind tell apart, strongest first."""
@@ -53,6 +54,23 @@ def figure_or_new(figure, figsize):
     return plt.figure(figsize=figsize, layout="constrained")
 
 
+def check_columns(n_columns):
+    """Refuse numbers of columns that are none.
+
+    Parameters
+    ----------
+    n_columns : int or None
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None nor a positive integer.
+    """
+    if n_columns is not None and not (isinstance(n_columns, Integral) and int(n_columns) > 0):
+        raise ValueError(f"n_columns must be a positive integer, got {n_columns!r}.")
+
+
 def mosaic(images, n_columns=None, gap=1):
     """Lay images side by side, in rows, as one.
 
@@ -71,6 +89,11 @@ def mosaic(images, n_columns=None, gap=1):
     ndarray of shape (rows of pixels, columns of pixels), floating point
         The mosaic.
 
+    Raises
+    ------
+    ValueError
+        If `n_columns` is no positive integer.
+
     Examples
     --------
     >>> import numpy as np
@@ -81,12 +104,14 @@ def mosaic(images, n_columns=None, gap=1):
            [ 1.,  1., nan, nan, nan]])
     """
     n_images, height, width = images.shape
+    check_columns(n_columns)
     if n_columns is None:
         wanted = math.sqrt(2 * n_images * height / width)
         full = [
             n for n in range(1, n_images + 1) if n_images % n == 0 and wanted / 2 < n < 2 * wanted
         ]
         n_columns = min(full, key=lambda n: abs(n - wanted), default=math.ceil(wanted))
+    n_columns = min(n_columns, n_images)
     n_rows = math.ceil(n_images / n_columns)
     tiles = np.full((n_rows, n_columns, height + gap, width + gap), np.nan)
     tiles.reshape(-1, height + gap, width + gap)[:n_images, :height, :width] = images

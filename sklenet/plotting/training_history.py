@@ -1,9 +1,8 @@
 """How the loss and the validation score went through the training."""
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from .fitted import fitted_attribute
+from .fitted import fitted_attribute, last_estimator
 from .style import COLOURS, axes_or_new
 
 __all__ = ["TrainingHistoryDisplay"]
@@ -57,7 +56,7 @@ class TrainingHistoryDisplay:
         ----------
         estimator : estimator
             Fitted, with `loss_curve_` and perhaps `validation_scores_`: `DeepLeNetClassifier`,
-            scikit-learn's `MLPClassifier`, or a pipeline that ends in one.
+            scikit-learn's `MLPClassifier`, or a pipeline or search with one.
         **plot_kwargs : dict
             Passed on to `plot`.
 
@@ -72,8 +71,8 @@ class TrainingHistoryDisplay:
             If the estimator has no `loss_curve_`.
         """
         loss = fitted_attribute(estimator, "loss_curve_")
-        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        return cls(loss, getattr(last, "validation_scores_", None)).plot(**plot_kwargs)
+        scores = getattr(last_estimator(estimator), "validation_scores_", None)
+        return cls(loss, scores).plot(**plot_kwargs)
 
     def plot(self, ax=None):
         """Draw the curves.
@@ -88,25 +87,26 @@ class TrainingHistoryDisplay:
         TrainingHistoryDisplay
             The display itself.
         """
+        from matplotlib.ticker import MaxNLocator
+
         self.ax_ = axes_or_new(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.validation_ax_ = None
         n_epochs = len(self.loss)
-        self.ax_.plot(np.arange(1, n_epochs + 1), self.loss, "o-", color=COLOURS[0], label="loss")
-        self.ax_.set(xlabel="Epoch", ylabel="Training loss", title="Training history")
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        self.ax_.grid(alpha=0.3)
+        epochs = np.arange(1, n_epochs + 1)
+        lines = self.ax_.plot(epochs, self.loss, "o-", color=COLOURS[0], label="loss")
         if self.validation_scores is not None:
             self.validation_ax_ = self.ax_.twinx()
-            first = n_epochs - len(self.validation_scores) + 1
-            self.validation_ax_.plot(
-                np.arange(first, n_epochs + 1),
+            lines += self.validation_ax_.plot(
+                epochs[n_epochs - len(self.validation_scores) :],
                 self.validation_scores,
                 "s--",
                 color=COLOURS[1],
                 label="validation score",
             )
             self.validation_ax_.set_ylabel("Validation score")
-            lines = [*self.ax_.lines, *self.validation_ax_.lines]
             self.ax_.legend(handles=lines, loc="center right")
+        self.ax_.set(xlabel="Epoch", ylabel="Training loss", title="Training history")
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        self.ax_.grid(alpha=0.3)
         return self
