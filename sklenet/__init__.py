@@ -16,17 +16,17 @@ from .plotting import (
 )
 
 __all__ = [
-    "TrainingHistoryDisplay",
-    "KernelDisplay",
-    "GradientFlowDisplay",
-    "FeatureMapDisplay",
-    "ActivationDisplay",
     "METHODS",
+    "ActivationDisplay",
     "DeepLeNet",
     "DeepLeNetClassifier",
+    "FeatureMapDisplay",
+    "GradientFlowDisplay",
+    "KernelDisplay",
     "LReLU",
     "MistakesDisplay",
     "PixelScaler",
+    "TrainingHistoryDisplay",
     "compare_methods",
     "fetch_mnist",
     "load_digits_images",

@@ -199,10 +199,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     0.987.
 
     bfloat16 takes two thirds of the time of float32 on MNIST, four fifths on the digits with their
-    smaller batches, and is as accurate: 0.9674 and 0.9675 after
-    1,000 of MNIST's training images (six of them, scored on 10,000 others), 0.9879 and 0.9880 after
-    10,000 (three), 0.9917 and 0.9922 on the digits (two cross-validations), 0.9882 and 0.9883 for
-    `make_method("lenet5")` after 20,000 images (three).
+    smaller batches, and is as accurate: 0.9674 and 0.9675 after 1,000 of MNIST's training images
+    (six of them, scored on 10,000 others), 0.9879 and 0.9880 after 10,000 (three), 0.9917 and
+    0.9922 on the digits (two cross-validations), 0.9882 and 0.9883 for `make_method("lenet5")`
+    after 20,000 images (three).
 
     Interrupting `fit` from the keyboard ends the training, not the program: a search that runs it
     goes on with the next candidate.

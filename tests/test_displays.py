@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 from torch import nn
 
 from sklenet import (
@@ -226,7 +227,7 @@ def test_gradients_of_activations_are_no_layers():
 
 
 def test_gradient_sizes_are_those_of_the_gradients():
-    class Spy(GradientSize):
+    class Spy(Callback):
         def on_grad_computed(self, net, named_parameters, **kwargs):
             gradient = net.module_.features.C1.weight.grad
             squares.append(float(gradient.square().mean()))
@@ -236,9 +237,6 @@ def test_gradient_sizes_are_those_of_the_gradients():
         conv_channels=(4, 8), hidden_layer_sizes=(16,), max_epochs=1, batch_size=100, random_state=0
     )
     classifier = DeepLeNetClassifier(**options, callbacks=[GradientSize(), Spy()]).fit(X, y)
-    # The spy's own record, of nothing, comes after and replaces the other one.
-    assert classifier.history_[0]["event_gradient_size"] == {}
-    classifier = DeepLeNetClassifier(**options, callbacks=[GradientSize()]).fit(X, y)
     recorded = classifier.history_[0]["event_gradient_size"]
     assert list(recorded) == ["C1", "C3", "F5", "output"]
     assert recorded["C1"] == pytest.approx(np.sqrt(np.mean(squares)))

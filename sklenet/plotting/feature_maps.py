@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from .fitted import fitted_network
+from .fitted import fitted_attribute
 from .style import figure_or_new, mosaic
 
 __all__ = ["FeatureMapDisplay"]
@@ -67,7 +67,7 @@ class FeatureMapDisplay:
         ValueError
             If the estimator is no fitted network, or if X holds another number of images.
         """
-        network = fitted_network(estimator)
+        network = fitted_attribute(estimator, "module_")
         if len(X) != 1:
             raise ValueError(f"X must hold one image, as X[:1] does, got {len(X)}.")
         seen, stages = {}, _stages(network)

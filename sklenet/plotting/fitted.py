@@ -3,7 +3,7 @@
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["fitted_attribute", "fitted_network", "last_estimator"]
+__all__ = ["fitted_attribute", "last_estimator"]
 
 
 def last_estimator(estimator):
@@ -58,26 +58,3 @@ def fitted_attribute(estimator, name):
     if not hasattr(last, name):
         raise ValueError(f"estimator must have {name}, which {type(last).__name__} has not.")
     return getattr(last, name)
-
-
-def fitted_network(estimator):
-    """Return the trained network of a classifier.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The fitted classifier, or a pipeline or search with one.
-
-    Returns
-    -------
-    DeepLeNet
-        The network.
-
-    Raises
-    ------
-    NotFittedError
-        If the estimator is not fitted.
-    ValueError
-        If it has no network.
-    """
-    return fitted_attribute(estimator, "module_")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .fitted import fitted_network
+from .fitted import fitted_attribute
 from .style import axes_or_new, mosaic
 
 __all__ = ["KernelDisplay"]
@@ -69,7 +69,7 @@ class KernelDisplay:
         """
         convolutions = {
             name: module
-            for name, module in fitted_network(estimator).features.named_children()
+            for name, module in fitted_attribute(estimator, "module_").features.named_children()
             if hasattr(module, "kernel_size") and hasattr(module, "weight")
         }
         if layer not in convolutions:
