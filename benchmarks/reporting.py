@@ -30,10 +30,13 @@ class Parser(argparse.ArgumentParser):
 class MeasurementParser(Parser):
     """The parser of a script that measures something on images of MNIST or the digits."""
 
-    def __init__(self, prog, description):
+    def __init__(self, prog, description, default_data="mnist"):
         super().__init__(prog=prog, description=description)
         self.add_argument(
-            "--data", choices=["mnist", "digits"], default="mnist", help="default: mnist"
+            "--data",
+            choices=["mnist", "digits"],
+            default=default_data,
+            help=f"default: {default_data}",
         )
         name = prog.removesuffix(".py")
         self.add_argument(
