@@ -6,16 +6,25 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from compare_methods import choose
 from reporting import MeasurementParser, describe_run
 from scipy import stats
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from skorch.callbacks import Callback
 
 import sklenet
+from sklenet.activations import activation_gain, make_activation
 from sklenet.datasets import fetch_mnist, load_digits_images
 from sklenet.hardware import resolve_device
 
 TRIALS = {"digits": 5, "mnist": 3}
+TITLES = {"digits": "the digits", "mnist": "MNIST"}
+ACTIVATIONS = ["l_relu", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]
+ARCHITECTURES = {
+    "Deep LeNet": {},
+    "LeNet-5": {"conv_channels": (6, 16), "pooling": "avg", "hidden_layer_sizes": (120, 84)},
+}
 
 
 class ExperimentParser(MeasurementParser):
@@ -37,13 +46,14 @@ class ExperimentParser(MeasurementParser):
         )
 
 
-def run_experiment(parser, argv, load, measure, present):
+def run_experiment(parser, argv, load, measure, judge, present, precision="auto"):
     """Measure, or read what was measured, and write the numbers, the page and the pictures.
 
     `load(options)` returns the data and refuses what cannot be done; `measure(options, data,
-    journal)` returns the numbers, as JSON has them; `present(result)` makes the page and the
-    pictures from the numbers and the description of the run alone. An interrupted run goes on
-    where it stopped, if it has a folder to keep its measurements in.
+    journal)` returns the numbers, as JSON has them. From the numbers and the description of the run
+    alone `judge(result)` makes the claims with their verdicts, and with these `present(result)` the
+    page and the pictures, the most telling first. An interrupted run goes on where it stopped, if
+    it has a folder to keep its measurements in. `precision` is what the networks are trained in.
     """
 
     def load_all(options):
@@ -52,21 +62,22 @@ def run_experiment(parser, argv, load, measure, present):
             return load(options), open_journal(options, parser)
         if not options.out:
             raise ValueError("argument --redraw: needs --out, the folder with the numbers")
-        return json.loads((options.out / parser.file_names()[1]).read_text())
+        return json.loads((options.out / parser.file_names()[1]).read_text()), Journal()
 
-    options, loaded = parser.read(argv, load_all)
-    if options.redraw:
-        result, journal = loaded, Journal()
-    else:
-        data, journal = loaded
+    options, (loaded, journal) = parser.read(argv, load_all)
+    result = loaded
+    if not options.redraw:
         try:
-            numbers = measure(options, data, journal)
+            numbers = measure(options, loaded, journal)
         except KeyboardInterrupt:
             kept = f"; the same command goes on from {journal.path}" if journal.path else ""
             parser.exit(130, f"Interrupted{kept}.\n")
-        run = describe_run(parser.prog, options.arguments, resolve_device("auto"))
+        device = resolve_device("auto")
+        run = describe_run(parser.prog, options.arguments, device, precision=precision)
         result = json.loads(json.dumps({**run, **numbers}))
+    result["claims"] = judge(result)
     page, pictures = present(result)
+    result["pictures"] = list(pictures)
     parser.report(options, result, {}, page, pictures if options.out else None)
     journal.remove()
 
@@ -131,16 +142,19 @@ class Journal:
             self.path.unlink()
 
 
-def draw_trials(data, n_trials, n_train=None):
+def draw_trials(data, n_trials, n_train=None, is_tuned=False):
     """Return training images, test images, training labels and test labels for each trial.
 
     The test images are those of MNIST, or all digits, dealt out: no two trials share one, so that
     the trials differ by all that chance decides. The training images are a random choice of the
-    other digits or of MNIST's training images.
+    other digits or of MNIST's training images. Where recipes are chosen on images of `draw_tuning`,
+    the digits among these are left out.
     """
     dealing = StratifiedKFold(n_trials, shuffle=True, random_state=0)
     if data == "digits":
         X, y = load_digits_images()
+        if is_tuned:
+            X, _, y, _ = set_aside(X, y)
         pools = [(X[train], X[test], y[train], y[test]) for train, test in dealing.split(X, y)]
     else:
         X, X_test, y, y_test = fetch_mnist()
@@ -153,10 +167,59 @@ def draw_trials(data, n_trials, n_train=None):
     return trials
 
 
-def interval(values):
-    """Return the mean of a value per trial and the half-width of its 95 % interval (Student)."""
-    half_width = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+def draw_tuning(data, n_train=None):
+    """Return images to choose recipes on, as those of a trial; none is a test image of one."""
+    if data == "digits":
+        X, y = load_digits_images()
+        _, X, _, y = set_aside(X, y)
+        n_train, n_validation = None, len(y) // 3
+    else:
+        X, _, y, _ = fetch_mnist()
+        n_validation = 10_000
+    return train_test_split(
+        X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
+    )
+
+
+def set_aside(X, y):
+    return train_test_split(X, y, test_size=1 / 3, stratify=y, random_state=0)
+
+
+class UnitGain(Callback):
+    """Start from weights of standard deviation ``fan_in ** -0.5``, whatever the activation.
+
+    sklenet draws the weights of hidden layers with the gain that suits the activation. Without it
+    they are as LeCun et al. (1998, "Efficient BackProp", section 4.6) drew them.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        gain = activation_gain(make_activation(net.module.keywords["activation"]))
+        hidden = [*net.module_.features, *net.module_.head][:-1]
+        with torch.no_grad():
+            for layer in hidden:
+                if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                    layer.weight /= gain
+
+
+def interval(values, test_train_ratio=0):
+    """Return the mean of a value per trial and the half-width of its 95 % interval (Student).
+
+    With `test_train_ratio` the variance is that of the corrected resampled t-test, see
+    `sklenet.significance.corrected_t_test`.
+    """
+    n_trials = len(values)
+    standard_error = np.std(values, ddof=1) * np.sqrt(1 / n_trials + test_train_ratio)
+    half_width = stats.t.ppf(0.975, n_trials - 1) * standard_error
     return float(np.mean(values)), float(half_width)
+
+
+def claim(text, verdict, effect):
+    """Return a claim as it stands in a result; the verdict is holds, holds in part or fails."""
+    return {"claim": text, "verdict": verdict, "effect": effect}
+
+
+def verdict_of(outcomes):
+    return "holds" if all(outcomes) else "holds in part" if any(outcomes) else "fails"
 
 
 def plus_minus(values, digits=4):
@@ -181,14 +244,13 @@ def compare(ours, others):
 
 
 def count_leads(comparisons):
-    """Return a verdict on a claim to be ahead everywhere, and how large the lead is.
+    """Return the verdict on a claim to be ahead everywhere, and how large the lead is.
 
     `comparisons` has, by the name of each case, what `compare` returns.
     """
-    n_ahead = sum(outcome == "ahead" for *_, outcome in comparisons.values())
-    verdict = {0: "fails", len(comparisons): "holds"}.get(n_ahead, "holds in part")
+    is_ahead = [outcome == "ahead" for *_, outcome in comparisons.values()]
     by_lead = sorted(comparisons, key=lambda case: comparisons[case][0])
-    effect = f"Ahead in {n_ahead} of {len(comparisons)} comparisons: "
+    effect = f"Ahead in {sum(is_ahead)} of {len(is_ahead)} comparisons: "
     effect += " to ".join(
         f"{comparisons[case][0]:+.4f} ± {comparisons[case][1]:.4f} ({case})"
         for case in dict.fromkeys([by_lead[0], by_lead[-1]])
@@ -198,4 +260,4 @@ def count_leads(comparisons):
         more = f" and {len(cases) - 6} more" if len(cases) > 6 else ""
         if cases:
             effect += f"; {outcome}: {', '.join(cases[:6])}{more}"
-    return {"verdict": verdict, "effect": effect + "."}
+    return verdict_of(is_ahead), effect + "."

@@ -17,7 +17,9 @@ import torch
 from compare_methods import accelerate, choose
 from corruptions import CORRUPTIONS
 from experiments import (
+    TITLES,
     ExperimentParser,
+    claim,
     compare,
     count_leads,
     draw_trials,
@@ -79,12 +81,11 @@ UNITS = {
     "invert": "Towards the negative (1)",
 }
 FIRST_SHIFT = {"digits": 1, "mnist": 2}  # pixels; a smaller one is no claim
-TITLES = {"digits": "the digits", "mnist": "MNIST"}
 UNCHANGED = {name: 1 if name == "scale" else 0 for name in UNITS}
 
 
 def main(argv=None):
-    run_experiment(make_parser(), argv, load_images, measure, present)
+    run_experiment(make_parser(), argv, load_images, measure, judge, present)
 
 
 def make_parser():
@@ -235,8 +236,9 @@ def by_method(rows, accuracy):
     }
 
 
-def make_claims(scores):
+def judge(result):
     """Return each claim with its verdict."""
+    scores = Scores(result)
     first = FIRST_SHIFT[scores.data]
     cases = {
         "at every training size from 1,000 images up": {
@@ -255,10 +257,10 @@ def make_claims(scores):
             if strength != UNCHANGED[name] and (name != "shift" or strength >= first)
         }
     return [
-        {
-            "claim": f"The deep LeNet-5 is more accurate than each other method {where}.",
-            **count_leads(leads(accuracies)),
-        }
+        claim(
+            f"The deep LeNet-5 is more accurate than each other method {where}.",
+            *count_leads(leads(accuracies)),
+        )
         for where, accuracies in cases.items()
         if accuracies
     ]
@@ -276,17 +278,15 @@ def leads(cases):
 
 def present(result):
     scores = Scores(result)
-    claims = make_claims(scores)
-    result["claims"] = claims
     pictures = {
         "accuracy_over_size.png": draw_sizes(scores),
         "corruptions.png": draw_corruptions(scores),
         "corrupted_images.png": draw_examples(scores.data),
     }
-    return format_page(result, scores, claims), pictures
+    return format_page(result, scores), pictures
 
 
-def format_page(result, scores, claims):
+def format_page(result, scores):
     data = result["data"]
     all_corrupted = {
         case: accuracies
@@ -307,7 +307,7 @@ first; below, for comparison, on the data set of the training.
 """
     return f"""# Generalisation
 
-{format_claims(claims)}
+{format_claims(result["claims"])}
 
 Accuracy on {data["test images"]:,} test images in each of {data["trials"]} trials, no two of which
 share one: the mean and its 95 % interval (Student's t over the trials). All methods of a trial see

@@ -115,7 +115,7 @@ def check_out(folder, names):
             raise OSError(f"argument --out: cannot write there: {error}") from error
 
 
-def describe_run(script, arguments, device="cpu", packages=()):
+def describe_run(script, arguments, device="cpu", packages=(), precision="auto"):
     """Say what ran, when and where; the versions are those of `PACKAGES` and `packages`."""
     versions = {"python": platform.python_version()}
     for package in [*PACKAGES, *packages]:
@@ -133,7 +133,7 @@ def describe_run(script, arguments, device="cpu", packages=()):
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-            "precision": str(resolve_precision("auto", device)).removeprefix("torch."),
+            "precision": str(resolve_precision(precision, device)).removeprefix("torch."),
         },
         "versions": versions,
     }

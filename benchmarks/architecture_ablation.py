@@ -1,0 +1,272 @@
+"""Each of the paper's changes to LeNet-5 makes it more accurate.
+
+From LeNet-5 to the Deep LeNet one change at a time: more kernels, more hidden units, the maximum in
+place of the mean, the logarithmic rectifier in place of the sigmoid, softmax in place of sigmoid
+outputs; and then each change alone taken back from the Deep LeNet. Learning rate and weight decay
+are chosen for each network, on images that no trial is tested on; epochs and all else are those of
+the default. The committed result:
+
+    python benchmarks/architecture_ablation.py --data mnist --trials 5 \\
+        --out benchmarks/results/architecture_ablation
+"""
+
+import time
+
+import numpy as np
+from experiments import (
+    ARCHITECTURES,
+    TITLES,
+    ExperimentParser,
+    claim,
+    draw_trials,
+    draw_tuning,
+    format_claims,
+    interval,
+    plus_minus,
+    run_experiment,
+    verdict_of,
+)
+from reporting import made_by, table, to_png
+
+from sklenet import DeepLeNetClassifier
+from sklenet.plotting.style import COLOURS
+from sklenet.significance import corrected_t_test
+
+LENET5 = {**ARCHITECTURES["LeNet-5"], "activation": "sigmoid", "output": "sigmoid"}
+CHANGES = {
+    "32 and 64 kernels": "conv_channels",
+    "1024 and 67 hidden units": "hidden_layer_sizes",
+    "maximum pooling": "pooling",
+    "l_relu": "activation",
+    "softmax output": "output",
+}
+# Learning rate and weight decay: the defaults of the deep network, those of `make_method("lenet5")`
+# and others between and below.
+RECIPES = {
+    "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
+    "mnist": [(2e-3, 0.3), (5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2)],
+}
+N_TRAIN = {"digits": None, "mnist": 10_000}
+EPOCHS = {"digits": 8, "mnist": 10}
+STEPS = [tuple(CHANGES)[:n] for n in range(len(CHANGES) + 1)]
+UNDONE = {change: tuple(other for other in CHANGES if other != change) for change in CHANGES}
+LEVEL = 0.05
+
+
+def main(argv=None):
+    run_experiment(make_parser(), argv, load_images, measure, judge, present)
+
+
+def make_parser():
+    parser = ExperimentParser("architecture_ablation.py", "What each change to LeNet-5 buys.")
+    parser.add_number("--n-train", 20, "training images; default: all, 10000 with mnist")
+    parser.add_number("--epochs", 1, "epochs of a training; default: 8 and 10 with mnist")
+    return parser
+
+
+def load_images(options):
+    options.n_train = options.n_train or N_TRAIN[options.data]
+    options.epochs = options.epochs or EPOCHS[options.data]
+    trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
+    return draw_tuning(options.data, options.n_train), trials
+
+
+def measure(options, data, journal):
+    tuning, trials = data
+    variants = dict.fromkeys([*STEPS, *UNDONE.values()])
+    recipes = []
+    for changes in variants:
+        name = name_of(changes)
+        scores = [
+            journal.measure(
+                f"{name}: lr {lr:g}, weight decay {weight_decay:g}",
+                *(fit, changes, (lr, weight_decay), options.epochs, 0, tuning),
+            )["accuracy"]
+            for lr, weight_decay in RECIPES[options.data]
+        ]
+        lr, weight_decay = variants[changes] = RECIPES[options.data][int(np.argmax(scores))]
+        recipes.append(
+            {"network": name, "lr": lr, "weight_decay": weight_decay, "validation": scores}
+        )
+    runs = []
+    for trial, images in enumerate(trials):
+        for changes, recipe in variants.items():
+            name = name_of(changes)
+            numbers = journal.measure(
+                f"{name}, trial {trial}", fit, changes, recipe, options.epochs, trial, images
+            )
+            runs.append({"network": name, "trial": trial, **numbers})
+    X, X_test, _, _ = trials[0]
+    about = {"name": options.data, "trials": options.trials, "epochs": options.epochs}
+    about |= {"training images": len(X), "test images": len(X_test)}
+    return {"data": about, "recipes": recipes, "runs": runs}
+
+
+def name_of(changes):
+    return " + ".join(("LeNet-5", *changes)) if len(changes) < len(CHANGES) else "Deep LeNet"
+
+
+def fit(changes, recipe, epochs, seed, images):
+    """Fit LeNet-5 with some changes and score it."""
+    X, X_test, y, y_test = images
+    lr, weight_decay = recipe
+    changed = {CHANGES[change] for change in changes}
+    parameters = {key: value for key, value in LENET5.items() if key not in changed}
+    classifier = DeepLeNetClassifier(
+        lr=lr, weight_decay=weight_decay, max_epochs=epochs, random_state=seed, **parameters
+    )
+    start = time.perf_counter()
+    classifier.fit(X, y)
+    seconds = time.perf_counter() - start
+    n_parameters = sum(parameter.numel() for parameter in classifier.module_.parameters())
+    accuracy = classifier.score(X_test, y_test)
+    return {"accuracy": accuracy, "fit_s": seconds, "parameters": n_parameters}
+
+
+class Effect:
+    """What the last of some changes does to the accuracy, over the trials of a result."""
+
+    def __init__(self, result, change, before, after):
+        without, having = (accuracies(result, changes) for changes in (before, after))
+        data = result["data"]
+        self.change = change
+        ratio = data["test images"] / data["training images"]
+        self.mean, self.half_width = interval(np.subtract(having, without), ratio)
+        self.p = corrected_t_test(having, without, ratio)
+
+    @property
+    def is_gain(self):
+        return self.mean > 0 and self.p < LEVEL
+
+    def __str__(self):
+        p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
+        return f"{self.mean:+.4f} ± {self.half_width:.4f}, {p}"
+
+
+def accuracies(result, changes):
+    return [run["accuracy"] for run in result["runs"] if run["network"] == name_of(changes)]
+
+
+def added(result):
+    """Return the effect of each change on the way from LeNet-5 to the Deep LeNet."""
+    return [
+        Effect(result, after[-1], before, after)
+        for before, after in zip(STEPS, STEPS[1:], strict=False)
+    ]
+
+
+def undone(result):
+    """Return the effect that each change has as the last one, all others being made."""
+    return [Effect(result, change, others, STEPS[-1]) for change, others in UNDONE.items()]
+
+
+def judge(result):
+    whole = Effect(result, "all", STEPS[0], STEPS[-1])
+    claims = [
+        claim(
+            "All changes together make LeNet-5 more accurate.",
+            verdict_of([whole.is_gain]),
+            f"{whole}.",
+        )
+    ]
+    for effects, text in (
+        (added(result), "Each change, added to those before it, makes it more accurate."),
+        (undone(result), "Each change alone, taken back from the Deep LeNet, costs accuracy."),
+    ):
+        parts = "; ".join(f"{effect.change} {effect}" for effect in effects)
+        verdict = verdict_of([effect.is_gain for effect in effects])
+        claims.append(claim(text, verdict, f"{parts}."))
+    return claims
+
+
+def present(result):
+    return format_page(result), {"ablation.png": draw(result)}
+
+
+def format_page(result):
+    data = result["data"]
+    recipes = {recipe["network"]: recipe for recipe in result["recipes"]}
+    rows = []
+    for changes, effect in [
+        *zip(STEPS, ["", *added(result)], strict=True),
+        *zip(UNDONE.values(), undone(result), strict=True),
+    ]:
+        name = name_of(changes)
+        runs = [run for run in result["runs"] if run["network"] == name]
+        recipe = recipes[name]
+        is_step = len(rows) < len(STEPS)
+        what = (
+            f"+ {changes[-1]}"
+            if is_step and changes
+            else f"all but {getattr(effect, 'change', '')}"
+        )
+        rows.append(
+            [
+                what if changes else "LeNet-5",
+                plus_minus(accuracies(result, changes)),
+                str(effect),
+                f"{runs[0]['parameters']:,}",
+                f"{np.median([run['fit_s'] for run in runs]):.1f}",
+                f"{recipe['lr']:g}, {recipe['weight_decay']:g}",
+            ]
+        )
+    header = ["network", "accuracy", "what the change adds, p", "parameters", "fit (s)"]
+    header += ["lr, weight decay"]
+    return f"""# Architecture ablation
+
+{format_claims(result["claims"])}
+
+{data["training images"]:,} training images of {TITLES[data["name"]]}, {data["epochs"]} epochs,
+{data["test images"]:,} test images in each of {data["trials"]} trials, no two of which share one:
+means and 95 % intervals (Student's t over the trials). What a change adds has p and the interval of
+the corrected resampled t-test of Nadeau and Bengio; it counts as a gain where p is below {LEVEL:g}.
+Fit times are medians.
+
+{table(header, rows)}
+
+In the lower rows one change is taken back from the Deep LeNet, and the third column has what that
+change adds to such a network.
+
+![What each change adds to the accuracy](ablation.png)
+
+{made_by(result)}
+"""
+
+
+def draw(result):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    ax = figure.subplots()
+    heights = np.arange(len(CHANGES))
+    for number, (effects, label) in enumerate(
+        [
+            (added(result), "added to those above it"),
+            (undone(result), "added last"),
+        ]
+    ):
+        ax.errorbar(
+            [100 * effect.mean for effect in effects],
+            heights + 0.2 * number - 0.1,
+            xerr=[100 * effect.half_width for effect in effects],
+            fmt="os"[number],
+            color=COLOURS[number],
+            capsize=4,
+            label=label,
+        )
+    ax.axvline(0, color="0.5", linewidth=1)
+    ax.set_yticks(heights, list(CHANGES))
+    ax.invert_yaxis()
+    ax.set_xlabel("Gain in accuracy and its 95 % interval (percentage points)")
+    data = result["data"]
+    ax.set_title(
+        f"From LeNet-5 to the Deep LeNet, {data['training images']:,} images of "
+        f"{TITLES[data['name']]}"
+    )
+    ax.grid(alpha=0.3)
+    figure.legend(loc="outside right", title="Each change", frameon=False)
+    return to_png(figure)
+
+
+if __name__ == "__main__":
+    main()
