@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -59,16 +60,18 @@ def run_experiment(parser, argv, load, measure, judge, present, precision="auto"
     def load_all(options):
         options.trials = options.trials or TRIALS[options.data]
         if not options.redraw:
-            return load(options), open_journal(options, parser)
+            return load(options)
         if not options.out:
             raise ValueError("argument --redraw: needs --out, the folder with the numbers")
-        return json.loads((options.out / parser.file_names()[1]).read_text()), Journal()
+        return json.loads((options.out / parser.file_names()[1]).read_text())
 
-    options, (loaded, journal) = parser.read(argv, load_all)
-    result = loaded
-    if not options.redraw:
+    options, data = parser.read(argv, load_all)
+    if options.redraw:
+        result, journal = data, Journal()
+    else:
+        journal = open_journal(parser, options)
         try:
-            numbers = measure(options, loaded, journal)
+            numbers = measure(options, data, journal)
         except KeyboardInterrupt:
             kept = f"; the same command goes on from {journal.path}" if journal.path else ""
             parser.exit(130, f"Interrupted{kept}.\n")
@@ -82,22 +85,27 @@ def run_experiment(parser, argv, load, measure, judge, present, precision="auto"
     journal.remove()
 
 
-def open_journal(options, parser):
+def open_journal(parser, options):
     if not options.out:
         return Journal()
     path = options.out / f"{Path(parser.prog).stem}.unfinished.jsonl"
-    settings = {key: value for key, value in vars(options).items() if key not in NO_SETTINGS}
-    return Journal(path, {"settings": settings, "code": digest_of_code(parser.prog)})
+    settings = {
+        key: value
+        for key, value in vars(options).items()
+        if key not in {"out", "redraw", "arguments"}
+    }
+    try:
+        return Journal(path, {"settings": settings, "code": digest_of_code()})
+    except ValueError as error:
+        parser.error(f"argument --out: {error}")
 
 
-NO_SETTINGS = {"out", "redraw", "arguments"}
-
-
-def digest_of_code(script):
-    """Tell apart the versions of the code that a measurement depends on."""
-    files = [*Path(sklenet.__file__).parent.glob("*.py"), Path(__file__).with_name(script)]
-    contents = b"".join(path.read_bytes() for path in sorted(files))
-    return hashlib.sha256(contents).hexdigest()[:16]
+def digest_of_code():
+    """Tell apart the versions of all code of sklenet and of this folder that is in use."""
+    folders = [Path(sklenet.__file__).parent, Path(__file__).parent]
+    files = {Path(getattr(module, "__file__", None) or "") for module in sys.modules.values()}
+    own = sorted(file for file in files if not set(folders).isdisjoint(file.parents))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()[:16]
 
 
 class Journal:
@@ -114,13 +122,12 @@ class Journal:
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         entries = [json.loads(line) for line in lines if line.endswith("\n")]
         if not entries:
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(run) + "\n")
             return
         if entries[0] != json.loads(json.dumps(run)):
             raise ValueError(
-                f"argument --out: {path} is the beginning of a run with other arguments or other "
-                "code; finish that run as it was, or delete the file"
+                f"{path} is the beginning of a run with other arguments or other code; finish that "
+                "run as it was, or delete the file"
             )
         self.measured = dict(entries[1:])
         path.write_text("".join(lines[: len(entries)]))
@@ -213,9 +220,9 @@ def interval(values, test_train_ratio=0):
     return float(np.mean(values)), float(half_width)
 
 
-def claim(text, verdict, effect):
+def claim(text, verdict, effect, details=""):
     """Return a claim as it stands in a result; the verdict is holds, holds in part or fails."""
-    return {"claim": text, "verdict": verdict, "effect": effect}
+    return {"claim": text, "verdict": verdict, "effect": effect, "details": details}
 
 
 def verdict_of(outcomes):
@@ -230,7 +237,8 @@ def plus_minus(values, digits=4):
 def format_claims(claims):
     """Put the claims and their verdicts at the head of a page."""
     return "\n\n".join(
-        f"**Claim.** {claim['claim']}\n**Verdict: {claim['verdict']}.** {claim['effect']}"
+        f"**Claim.** {claim['claim']}\n"
+        f"**Verdict: {claim['verdict']}.** {claim['effect']} {claim['details']}".rstrip()
         for claim in claims
     )
 
@@ -243,21 +251,21 @@ def compare(ours, others):
     return mean, half_width, "ahead" if mean > 0 else "behind"
 
 
-def count_leads(comparisons):
-    """Return the verdict on a claim to be ahead everywhere, and how large the lead is.
+def count_leads(comparisons, digits=4):
+    """Return the verdict on a claim to be ahead everywhere, how large the lead is, and the rest.
 
     `comparisons` has, by the name of each case, what `compare` returns.
     """
     is_ahead = [outcome == "ahead" for *_, outcome in comparisons.values()]
     by_lead = sorted(comparisons, key=lambda case: comparisons[case][0])
-    effect = f"Ahead in {sum(is_ahead)} of {len(is_ahead)} comparisons: "
-    effect += " to ".join(
-        f"{comparisons[case][0]:+.4f} ± {comparisons[case][1]:.4f} ({case})"
+    ends = " to ".join(
+        f"{comparisons[case][0]:+.{digits}f} ± {comparisons[case][1]:.{digits}f} ({case})"
         for case in dict.fromkeys([by_lead[0], by_lead[-1]])
     )
+    details = ""
     for outcome in ("behind", "open"):
         cases = [case for case in by_lead if comparisons[case][2] == outcome]
-        more = f" and {len(cases) - 6} more" if len(cases) > 6 else ""
         if cases:
-            effect += f"; {outcome}: {', '.join(cases[:6])}{more}"
-    return verdict_of(is_ahead), effect + "."
+            details += f"{outcome.capitalize()}: {', '.join(cases)}. "
+    effect = f"Ahead in {sum(is_ahead)} of {len(is_ahead)} comparisons: {ends}."
+    return verdict_of(is_ahead), effect, details.rstrip()

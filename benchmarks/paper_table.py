@@ -145,7 +145,9 @@ def judge(result):
     ours = rows[OURS]
     rate = "holds" if ours.interval.low > 0.98 else "fails"
     claims = [
-        claim("The deep LeNet-5 recognises more than 98 % of the images.", rate, ours.describe())
+        claim(
+            "The deep LeNet-5 recognises more than 98 % of the images.", rate, f"{ours.describe()}."
+        )
     ]
     rivals = [row for name, row in rows.items() if name in RIVALS]
     if rivals:
@@ -158,13 +160,13 @@ def judge(result):
             for row in rivals
         )
         text = "It recognises more than each other method, with p < 0.001 in every trial."
-        claims.append(claim(text, verdict_of(won), effect))
+        claims.append(claim(text, verdict_of(won), f"{effect}."))
     if AUGMENTED in rows and result["data"]["name"] == "mnist":
         row = rows[AUGMENTED]
         text = (
             "With augmentation it reaches the best published convolutional network of 2003, 99.6 %."
         )
-        claims.append(claim(text, "holds" if row.rate >= 0.996 else "fails", row.describe()))
+        claims.append(claim(text, "holds" if row.rate >= 0.996 else "fails", f"{row.describe()}."))
     return claims
 
 

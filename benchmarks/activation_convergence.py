@@ -1,0 +1,391 @@
+"""LeNet-5 learns slowly because of its sigmoid; the logarithmic rectifier cures that.
+
+LeNet-5 and the Deep LeNet learn with each of six activations: by plain gradient descent at a
+constant rate from the initial weights of LeCun et al. (1998), the setting of the claim; so from the
+initial weights of sklenet, whose size suits the activation; and by the default recipe. Then the
+beta of the logarithmic rectifier. The learning rate is chosen for each of them, on images that no
+trial is tested on: it goes up and down by factors of the square root of ten until its neighbours
+are worse. The default recipe may also exchange its weight decay of 0.3 for 0.02. The committed
+result:
+
+    python benchmarks/activation_convergence.py --data mnist \\
+        --out benchmarks/results/activation_convergence
+"""
+
+from functools import partial
+
+import numpy as np
+from experiments import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    TITLES,
+    ExperimentParser,
+    UnitGain,
+    claim,
+    compare,
+    count_leads,
+    draw_trials,
+    draw_tuning,
+    format_claims,
+    interval,
+    plus_minus,
+    run_experiment,
+)
+from reporting import made_by, table, to_png
+from time_to_accuracy import AccuracyClock, seconds_to
+
+from sklenet import DeepLeNetClassifier, LReLU
+from sklenet.hardware import resolve_device, resolve_precision
+from sklenet.plotting.style import COLOURS, MARKERS
+
+DESCENT = {"optimizer": "sgd", "lr_schedule": "constant"}
+CLASSIC, OWN, RECIPE = "descent, LeCun's weights", "descent, sklenet's weights", "default recipe"
+# Options, callbacks, first guesses of the rate as powers of the square root of ten, weight decays.
+SETTINGS = {
+    CLASSIC: (DESCENT, [UnitGain], [-2, 0], ["auto"]),
+    OWN: (DESCENT, [], [-2, 0], ["auto"]),
+    RECIPE: ({}, [], [-5], [0.3, 0.02]),
+}
+CHOSEN_SETTINGS = {"digits": [CLASSIC, RECIPE], "mnist": list(SETTINGS)}
+BETAS = {"digits": [], "mnist": [0.5, 2, 4]}
+POWERS = range(-10, 5)  # rates from 1e-5 to 100
+N_TRAIN = {"digits": 400, "mnist": 10_000}
+EPOCHS = {"digits": 6, "mnist": 15}
+GOALS = [0.95, 0.98]
+
+
+def main(argv=None):
+    run_experiment(make_parser(), argv, load_images, measure, judge, present)
+
+
+def make_parser():
+    parser = ExperimentParser("activation_convergence.py", "How soon each activation learns.")
+    parser.add_number("--n-train", 20, "training images; default: 400 and 10000 with mnist")
+    parser.add_number("--epochs", 1, "epochs of a training; default: 6 and 15 with mnist")
+    parser.add_argument(
+        "--activations",
+        nargs="+",
+        choices=ACTIVATIONS,
+        default=ACTIVATIONS,
+        metavar="NAME",
+        help=f"what l_relu is compared with, of {', '.join(ACTIVATIONS)}; default: all",
+    )
+    return parser
+
+
+def load_images(options):
+    options.n_train = options.n_train or N_TRAIN[options.data]
+    options.epochs = options.epochs or EPOCHS[options.data]
+    trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
+    return draw_tuning(options.data, min(options.n_train, len(trials[0][0]))), trials
+
+
+def measure(options, data, journal):
+    tuning, trials = data
+    networks = [
+        (setting, architecture, activation)
+        for setting in CHOSEN_SETTINGS[options.data]
+        for architecture in ARCHITECTURES
+        for activation in dict.fromkeys(["l_relu", *options.activations])
+    ] + [
+        (setting, "Deep LeNet", f"l_relu, beta {beta:g}")
+        for setting in CHOSEN_SETTINGS[options.data]
+        for beta in BETAS[options.data]
+    ]
+    recipes = {network: tune(network, tuning, options.epochs, journal) for network in networks}
+    runs = []
+    for trial, images in enumerate(trials):
+        for network, recipe in recipes.items():
+            name = f"{', '.join(network)}, trial {trial}"
+            numbers = journal.measure(name, follow, network, recipe, trial, images, options.epochs)
+            runs.append({**describe(network), **describe_recipe(recipe), "trial": trial, **numbers})
+    _, X_test, _, _ = trials[0]
+    about = {"name": options.data, "trials": options.trials, "epochs": options.epochs}
+    return {
+        "data": {**about, "training images": options.n_train, "test images": len(X_test)},
+        "runs": runs,
+    }
+
+
+def describe(network):
+    return dict(zip(["setting", "architecture", "activation"], network, strict=True))
+
+
+def describe_recipe(recipe):
+    return dict(zip(["lr", "weight_decay"], recipe, strict=True))
+
+
+def tune(network, images, epochs, journal):
+    """Return the learning rate and the weight decay with the best accuracy on validation images.
+
+    Equal accuracies are told apart by the training loss.
+    """
+    _, _, guesses, weight_decays = SETTINGS[network[0]]
+    scores = {}
+
+    def score(power, weight_decay):
+        if (power, weight_decay) not in scores:
+            recipe = (10 ** (power / 2), weight_decay)
+            name = f"{', '.join(network)}: lr {recipe[0]:.2g}, weight decay {weight_decay}"
+            numbers = journal.measure(name, follow, network, recipe, 0, images, epochs)
+            accuracy = numbers["accuracies"][-1]
+            scores[power, weight_decay] = (accuracy, -numbers["losses"][-1])
+        return scores[power, weight_decay]
+
+    usual, *others = weight_decays
+    power = max(guesses, key=lambda p: score(p, usual))
+    while True:
+        near = [p for p in (power - 1, power, power + 1) if p in POWERS]
+        best = max(near, key=lambda p: score(p, usual))
+        if best == power:
+            break
+        power = best
+    weight_decay = max([usual, *others], key=lambda decay: score(power, decay))
+    return 10 ** (power / 2), weight_decay
+
+
+def follow(network, recipe, seed, images, epochs):
+    """Train a network; return its test accuracy, seconds and training loss after each epoch."""
+    X, X_test, y, y_test = images
+    setting, architecture, activation = network
+    parameters, callbacks, _, _ = SETTINGS[setting]
+    clock = AccuracyClock(X_test, y_test)
+    classifier = DeepLeNetClassifier(
+        make_activation(activation),
+        **ARCHITECTURES[architecture],
+        **parameters,
+        **describe_recipe(recipe),
+        max_epochs=epochs,
+        # The choice for a name, which "auto" does not make for the beta of a callable.
+        precision=str(resolve_precision("auto", resolve_device("auto"))).removeprefix("torch."),
+        callbacks=[*(callback() for callback in callbacks), clock],
+        random_state=seed,
+    )
+    try:
+        classifier.fit(X, y)
+    except ValueError as error:
+        if "diverged" not in str(error):
+            raise
+        # As bad as can be, and soon: no rate that diverges is chosen.
+        return {"accuracies": [0.0] * epochs, "seconds": [0.0] * epochs, "losses": [1e9] * epochs}
+    seconds, accuracies = zip(*clock.points, strict=True)
+    return {"accuracies": accuracies, "seconds": seconds, "losses": classifier.loss_curve_}
+
+
+def make_activation(name):
+    name, _, beta = name.partition(", beta ")
+    return partial(LReLU, beta=float(beta)) if beta else name
+
+
+class Curves:
+    """The curves of a result: an array of shape (trials, epochs) for each network."""
+
+    def __init__(self, result):
+        self.runs, self.epochs = result["runs"], result["data"]["epochs"]
+        self.settings = self._names("setting")
+        self.activations = [name for name in self._names("activation") if "beta" not in name]
+        self.betas = [name for name in self._names("activation") if "beta" in name]
+
+    def read(self, what, *network):
+        return np.array([run[what] for run in self.of(*network)])
+
+    def of(self, *network):
+        return [run for run in self.runs if describe(network).items() <= run.items()]
+
+    def final(self, *network):
+        return self.read("accuracies", *network)[:, -1]
+
+    def epochs_to(self, goal, *network):
+        """Return for each trial the first epoch with such an accuracy; one too many for never."""
+        reached = self.read("accuracies", *network) >= goal
+        return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, self.epochs + 1)
+
+    def _names(self, key):
+        return list(dict.fromkeys(run[key] for run in self.runs))
+
+
+def judge(result):
+    curves = Curves(result)
+    others = [name for name in curves.activations if name != "l_relu"]
+    claims = []
+    if "sigmoid" in others:
+        faster = {
+            f"{activation} on {architecture}": compare(
+                curves.epochs_to(GOALS[0], CLASSIC, architecture, "sigmoid"),
+                curves.epochs_to(GOALS[0], CLASSIC, architecture, activation),
+            )
+            for architecture in ARCHITECTURES
+            for activation in curves.activations
+            if activation != "sigmoid"
+        }
+        text = (
+            "By plain descent from LeCun's weights every other activation reaches "
+            f"{GOALS[0]:g} in fewer epochs than the sigmoid."
+        )
+        claims.append(claim(text, *count_leads(faster, digits=1)))
+    for setting in curves.settings:
+        leads = {
+            f"{architecture} against {activation}": compare(
+                curves.final(setting, architecture, "l_relu"),
+                curves.final(setting, architecture, activation),
+            )
+            for architecture in ARCHITECTURES
+            for activation in others
+        }
+        text = (
+            f"The logarithmic rectifier ends more accurate than each other activation ({setting})."
+        )
+        claims.append(claim(text, *count_leads(leads)))
+    if curves.betas:
+        leads = {
+            f"{name.removeprefix('l_relu, ')} in {setting}": compare(
+                curves.final(setting, "Deep LeNet", "l_relu"),
+                curves.final(setting, "Deep LeNet", name),
+            )
+            for setting in curves.settings
+            for name in curves.betas
+        }
+        claims.append(claim("A beta of 1 is better than 0.5, 2 and 4.", *count_leads(leads)))
+    return claims
+
+
+def present(result):
+    curves, data = Curves(result), result["data"]
+    pictures = {
+        "error_per_epoch.png": draw(curves, "accuracies", data),
+        "loss_per_epoch.png": draw(curves, "losses", data),
+    }
+    if curves.betas:
+        pictures["beta.png"] = draw_beta(curves, data)
+    return format_page(result, curves), pictures
+
+
+def format_page(result, curves):
+    data = result["data"]
+    header = ["network", "lr, weight decay"]
+    for goal in GOALS:
+        header += [f"epochs to {goal:g}", f"seconds to {goal:g}"]
+    header += ["final accuracy"]
+    tables = ""
+    for setting in curves.settings:
+        rows = [
+            describe_curves(curves, setting, architecture, activation)
+            for architecture in ARCHITECTURES
+            for activation in [*curves.activations, *curves.betas]
+            if curves.of(setting, architecture, activation)
+        ]
+        heading = setting[0].upper() + setting[1:]
+        tables += f"## {heading}\n\n{table(header, rows)}\n\n"
+    beta = "![Accuracy over beta](beta.png)\n\n" if curves.betas else ""
+    return f"""# Activations and convergence
+
+{format_claims(result["claims"])}
+
+{data["training images"]:,} training images of {TITLES[data["name"]]}, {data["epochs"]} epochs,
+{data["test images"]:,} test images in each of {data["trials"]} trials, no two of which share one:
+means and 95 % intervals (Student's t over the trials). "1 of 3" reached an accuracy in that many
+trials, and the mean is theirs; where claims count epochs, never is one more than all. Seconds are
+those of training, without the scoring after each epoch. A verdict counts a lead whose interval
+leaves out zero. "Descent" is stochastic gradient descent without momentum at a constant rate.
+
+![Test error after each epoch](error_per_epoch.png)
+
+![Training loss of each epoch](loss_per_epoch.png)
+
+{beta}{tables}{made_by(result)}
+"""
+
+
+def describe_curves(curves, *network):
+    runs = curves.of(*network)
+    row = [", ".join(network[1:]), f"{runs[0]['lr']:.2g}, {runs[0]['weight_decay']}"]
+    for goal in GOALS:
+        epochs = curves.epochs_to(goal, *network)
+        reached = epochs <= curves.epochs
+        if not reached.any():
+            row += ["never", ""]
+            continue
+        seconds = [
+            seconds_to(goal, list(zip(run["seconds"], run["accuracies"], strict=True)))
+            for run in runs
+        ]
+        missed = "" if reached.all() else f" ({reached.sum()} of {len(reached)})"
+        row += [
+            f"{epochs[reached].mean():.1f}{missed}",
+            f"{np.mean([s for s in seconds if s is not None]):.1f}",
+        ]
+    return [*row, plus_minus(curves.final(*network))]
+
+
+def draw(curves, what, data):
+    from matplotlib.figure import Figure
+
+    is_loss = what == "losses"
+    figure = Figure(figsize=(3.7 * len(curves.settings) + 1.5, 6.5), layout="constrained")
+    axes = figure.subplots(len(ARCHITECTURES), len(curves.settings), sharey=True, squeeze=False)
+    epochs = np.arange(1, curves.epochs + 1)
+    for row, architecture in zip(axes, ARCHITECTURES, strict=True):
+        for ax, setting in zip(row, curves.settings, strict=True):
+            for number, activation in enumerate(ACTIVATIONS):
+                if activation not in curves.activations:
+                    continue
+                values = curves.read(what, setting, architecture, activation)
+                values = values if is_loss else 100 - 100 * values
+                mean, half_width = np.transpose([interval(column) for column in values.T])
+                ax.plot(
+                    *(epochs, mean),
+                    marker=MARKERS[number],
+                    markersize=4,
+                    color=COLOURS[number],
+                    label=activation,
+                )
+                band = (mean - half_width, mean + half_width)
+                ax.fill_between(epochs, *band, color=COLOURS[number], alpha=0.15, linewidth=0)
+            ax.set_title(f"{architecture}, {setting}", fontsize=10)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.grid(alpha=0.3)
+    for ax in axes[-1]:
+        ax.set_xlabel("Epoch")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("Training loss (nats)" if is_loss else "Test error (percent)")
+    if is_loss:
+        axes[0, 0].set_ylim(0, 3.5)
+    else:
+        axes[0, 0].set(yscale="log", ylim=(0.5, 100))
+        axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    figure.suptitle(f"{data['training images']:,} training images of {TITLES[data['name']]}")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right", frameon=False)
+    return to_png(figure)
+
+
+def draw_beta(curves, data):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    ax = figure.subplots()
+    names = {float(name.split()[-1]): name for name in curves.betas} | {1.0: "l_relu"}
+    betas = sorted(names)
+    for number, setting in enumerate(curves.settings):
+        finals = [curves.final(setting, "Deep LeNet", names[beta]) for beta in betas]
+        mean, half_width = np.transpose([interval(100 - 100 * final) for final in finals])
+        ax.errorbar(
+            np.array(betas) * (0.98 + 0.02 * number),
+            mean,
+            yerr=half_width,
+            marker=MARKERS[number],
+            color=COLOURS[number],
+            capsize=3,
+            label=setting,
+        )
+    ax.set_xscale("log")
+    ax.set_xticks(betas, [f"{beta:g}" for beta in betas])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="β of the logarithmic rectifier", ylabel="Test error (percent)")
+    ax.set_title(f"Deep LeNet, {data['training images']:,} images of {TITLES[data['name']]}")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False)
+    return to_png(figure)
+
+
+if __name__ == "__main__":
+    main()

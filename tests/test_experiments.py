@@ -1,0 +1,279 @@
+"""The experiments of `benchmarks/` run on small data, go on after a stop, and count right."""
+
+import json
+from pathlib import Path
+
+import activation_convergence
+import architecture_ablation
+import claims
+import experiments
+import generalization
+import gradient_flow
+import numpy as np
+import paper_table
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklenet import DeepLeNetClassifier, load_digits_images
+
+pytest.importorskip("matplotlib")
+
+SMALL = {
+    activation_convergence: ["--n-train", "40", "--epochs", "1", "--activations", "sigmoid"],
+    architecture_ablation: ["--n-train", "40", "--epochs", "1"],
+    generalization: ["--sizes", "30", "60", "--rivals", "knn"],
+    gradient_flow: ["--n-train", "40", "--epochs", "1"],
+    paper_table: ["--n-train", "200", "--contenders", "knn", "mlp"],
+}
+RESULTS = Path(claims.__file__).parent / "results"
+
+
+def run(script, tmp_path, *arguments):
+    """Run a script on the digits and return the numbers and the page that it writes."""
+    script.main([*arguments, "--out", str(tmp_path)])
+    name = script.__name__
+    return json.loads((tmp_path / f"{name}.json").read_text()), (
+        tmp_path / f"{name}.md"
+    ).read_text()
+
+
+@pytest.mark.parametrize("script", SMALL, ids=lambda script: script.__name__)
+def test_small_run(script, tmp_path):
+    name = script.__name__
+    numbers, page = run(script, tmp_path, *SMALL[script], "--trials", "2")
+
+    assert numbers["claims"]
+    for claim in numbers["claims"]:
+        assert claim["verdict"] in {"holds", "holds in part", "fails"}
+        assert claim["effect"].endswith(".")
+        beginning = f"**Claim.** {claim['claim']}\n**Verdict: {claim['verdict']}.** "
+        assert page.index(beginning) < page.index("|")
+    assert (numbers["data"]["name"], numbers["data"]["trials"]) == ("digits", 2)
+    assert numbers["command"].startswith(f"python benchmarks/{name}.py --")
+    assert numbers["command"] in page
+    assert numbers["machine"]["cpu"] in page
+    assert numbers["pictures"]
+    for picture in numbers["pictures"]:
+        assert f"]({picture})" in page
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {f"{name}.md", f"{name}.json", *numbers["pictures"]}
+
+    (tmp_path / f"{name}.md").unlink()
+    assert run(script, tmp_path, "--redraw") == (numbers, page)
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
+    arguments = [*SMALL[paper_table], "--trials", "2"]
+    follow, calls = paper_table.follow, []
+
+    def interrupted(name, *args):
+        calls.append(name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return follow(name, *args)
+
+    monkeypatch.setattr(paper_table, "follow", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        run(paper_table, tmp_path, *arguments)
+    assert exit_.value.code == 130
+    kept = tmp_path / "paper_table.unfinished.jsonl"
+    assert str(kept) in capsys.readouterr().err
+    whole = kept.read_text()
+    kept.write_text(whole + '["deep_lenet, trial 0", {"wr')  # cut off while it was written
+    numbers, _ = run(paper_table, tmp_path, *arguments)
+    assert not kept.exists()
+    assert calls == ["knn", "mlp", "deep_lenet", "deep_lenet", "mlp", "deep_lenet"]
+    kept_runs = [json.loads(line)[1] for line in whole.splitlines()[1:]]
+    assert [{key: run[key] for key in run if key in kept_runs[0]} for run in numbers["runs"]][
+        :2
+    ] == kept_runs
+
+
+def test_measurements_of_another_run_are_refused(tmp_path, capsys):
+    path = tmp_path / "paper_table.unfinished.jsonl"
+    path.write_text(json.dumps({"settings": {"trials": 7}, "code": "other"}) + "\n")
+    with pytest.raises(SystemExit) as exit_:
+        run(paper_table, tmp_path)
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "other arguments or other code" in error
+    assert path.exists()
+
+
+@pytest.mark.parametrize("script", SMALL, ids=lambda script: script.__name__)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trials", "1"], "--trials"),
+        (["--redraw"], "--out"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(script, arguments, message, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        script.main(arguments)
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
+    (tmp_path / "out").touch()
+    with pytest.raises(SystemExit):
+        paper_table.main(["--out", str(tmp_path / "out")])
+    assert "argument --out: " in capsys.readouterr().err
+
+
+def test_too_many_images_are_refused(capsys):
+    for script, flag in ((generalization, "--sizes"), (gradient_flow, "--n-train")):
+        with pytest.raises(SystemExit):
+            script.main([flag, "1790"])
+        assert f"argument {flag}: there are only 143" in capsys.readouterr().err
+
+
+def test_trials_share_no_test_image():
+    trials = experiments.draw_trials("digits", 5, n_train=300)
+    X, _ = load_digits_images()
+    tested = np.concatenate([X_test for _, X_test, _, _ in trials])
+    assert_array_equal(np.unique(tested, axis=0), np.unique(X, axis=0))
+    assert len(tested) == len(X)
+    for X_train, X_test, y, _ in trials:
+        assert len(X_train) == len(y) == 300
+        assert not {image.tobytes() for image in X_train} & {image.tobytes() for image in X_test}
+
+
+def test_recipes_are_chosen_on_images_of_their_own():
+    X, X_validation, y, _ = experiments.draw_tuning("digits")
+    tuning = {image.tobytes() for image in np.concatenate([X, X_validation])}
+    assert len(X) == len(y) == 2 * len(X_validation) + 2
+    for X_train, X_test, _, _ in experiments.draw_trials("digits", 5, is_tuned=True):
+        assert not tuning & {image.tobytes() for image in np.concatenate([X_train, X_test])}
+
+
+@pytest.mark.mnist
+def test_recipes_are_not_chosen_on_test_images(mnist):
+    X, X_validation, _, _ = experiments.draw_tuning("mnist", 1000)
+    tuning = {image.tobytes() for image in np.concatenate([X, X_validation])}
+    assert not tuning & {image.tobytes() for image in mnist[1]}
+
+
+def test_interval_is_that_of_student():
+    mean, half_width = experiments.interval([0.97, 0.98, 0.99])
+    assert mean == pytest.approx(0.98)
+    assert half_width == pytest.approx(4.302653 * 0.01 / np.sqrt(3))
+    _, corrected = experiments.interval([0.97, 0.98, 0.99], test_train_ratio=1 / 3)
+    assert corrected == pytest.approx(4.302653 * 0.01 * np.sqrt(2 / 3))
+
+
+def test_leads_are_counted():
+    cases = {
+        "clear": experiments.compare([0.99, 0.98, 0.99], [0.95, 0.94, 0.94]),
+        "close": experiments.compare([0.99, 0.98, 0.97], [0.97, 0.98, 0.99]),
+        "lost": experiments.compare([0.90, 0.90, 0.90], [0.95, 0.95, 0.95]),
+    }
+    verdict, effect, details = experiments.count_leads(cases)
+    assert verdict == "holds in part"
+    assert effect == (
+        "Ahead in 1 of 3 comparisons: -0.0500 ± 0.0000 (lost) to +0.0433 ± 0.0143 (clear)."
+    )
+    assert details == "Behind: lost. Open: close."
+    assert experiments.count_leads({"clear": cases["clear"]})[0] == "holds"
+    assert experiments.count_leads({"lost": cases["lost"]})[0] == "fails"
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_unit_gain_takes_the_gain_from_the_hidden_layers(activation):
+    class Deviation(experiments.Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.deviations = [
+                float(weight.detach().std() * weight[0].numel() ** 0.5)
+                for weight in net.module_.parameters()
+                if weight.dim() > 1
+            ]
+
+    X, y = (part[:50] for part in load_digits_images())
+    deviation = Deviation()
+    DeepLeNetClassifier(
+        activation, max_epochs=1, callbacks=[experiments.UnitGain(), deviation], random_state=0
+    ).fit(X, y)
+    assert_allclose(deviation.deviations, 1, atol=0.1)
+
+
+def test_shares_of_saturated_outputs_and_dead_units():
+    z = torch.tensor([[-1.0, -1.0], [-1.0, 2.0]])
+    assert gradient_flow.flat_shares("relu", z) == (0.75, 0.5)
+    assert gradient_flow.flat_shares("leaky_relu", z) == (0.0, 0.0)
+    assert gradient_flow.flat_shares("sigmoid", z) == (0.0, 0.0)
+    assert gradient_flow.flat_shares("sigmoid", z * 10) == (1.0, 1.0)
+
+
+def test_foreign_digits_have_the_size_and_range_of_the_own():
+    digits, _ = load_digits_images()
+    enlarged = generalization.as_mnist(digits[:50])
+    assert enlarged.shape == (50, 28, 28)
+    assert enlarged.dtype == np.uint8
+    assert enlarged.max() == 255
+    assert not enlarged[:, :4].any()
+    back = generalization.as_digits(enlarged)
+    assert back.shape == (50, 8, 8)
+    assert np.abs(back - digits[:50].astype(float)).mean() < 1.5  # of 16
+
+
+def test_rates_are_tuned_until_the_neighbours_are_worse(monkeypatch):
+    best = 10**1.5
+    tried = []
+
+    def follow(network, recipe, *args):
+        tried.append(recipe)
+        distance = abs(np.log10(recipe[0] / best))
+        return {"accuracies": [1 - distance / 10], "losses": [1.0]}
+
+    monkeypatch.setattr(activation_convergence, "follow", follow)
+    network = (activation_convergence.CLASSIC, "LeNet-5", "sigmoid")
+    rate, _ = activation_convergence.tune(network, None, 1, experiments.Journal())
+    assert rate == pytest.approx(best)
+    assert len(tried) == len(set(tried))
+
+
+def test_equal_rates_are_told_apart_by_their_loss(monkeypatch):
+    def follow(network, recipe, *args):
+        return {"accuracies": [0.1], "losses": [abs(np.log10(recipe[0]))]}
+
+    monkeypatch.setattr(activation_convergence, "follow", follow)
+    network = (activation_convergence.RECIPE, "LeNet-5", "sigmoid")
+    rate, _ = activation_convergence.tune(network, None, 1, experiments.Journal())
+    assert rate == pytest.approx(1)
+
+
+def test_a_rate_that_diverges_is_never_chosen():
+    images = experiments.draw_tuning("digits")
+    network = (activation_convergence.CLASSIC, "LeNet-5", "relu")
+    numbers = activation_convergence.follow(network, (1e4, "auto"), 0, images, 1)
+    assert numbers["accuracies"] == [0.0]
+
+
+def test_paper_table_compares_trial_by_trial():
+    def trial(contender, number, wrong):
+        times = {"fit_s": 1.0, "predict_s": 0.1}
+        return {"contender": contender, "trial": number, "wrong": wrong, **times}
+
+    result = {
+        "data": {"name": "mnist", "test images": 1000},
+        "runs": [
+            trial("svm", 0, list(range(40))),
+            trial("deep_lenet", 0, list(range(5))),
+            trial("deep_lenet", 1, list(range(40, 50))),
+        ],
+    }
+    rows = paper_table.make_rows(result)
+    assert rows["svm"].p_values(rows["deep_lenet"]) == pytest.approx([2**-34, 2.4e-5], rel=0.03)
+    assert [claim["verdict"] for claim in paper_table.judge(result)] == ["holds", "holds"]
+    assert rows["deep_lenet"].rates == [0.995, 0.99]
+
+
+def test_the_readme_of_the_benchmarks_is_made_from_the_results():
+    readme = RESULTS.parent / "README.md"
+    assert readme.read_text(encoding="utf-8") == claims.make_page()
