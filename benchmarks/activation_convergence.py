@@ -21,18 +21,12 @@ from experiments import (
     TITLES,
     ExperimentParser,
     UnitGain,
-    claim,
-    compare,
-    count_leads,
-    draw_trials,
-    draw_tuning,
-    format_claims,
-    interval,
-    plus_minus,
     run_experiment,
 )
 from reporting import made_by, table, to_png
 from time_to_accuracy import AccuracyClock, seconds_to
+from trials import draw_trials, draw_tuning
+from verdicts import claim, compare, count_leads, format_claims, interval, overlap, plus_minus
 
 from sklenet import DeepLeNetClassifier, LReLU
 from sklenet.hardware import resolve_device, resolve_precision
@@ -55,7 +49,7 @@ GOALS = [0.95, 0.98]
 
 
 def main(argv=None):
-    run_experiment(make_parser(), argv, load_images, measure, judge, present)
+    run_experiment(make_parser(), argv, load_images, measure, judge, make_page, draw)
 
 
 def make_parser():
@@ -77,7 +71,7 @@ def load_images(options):
     options.n_train = options.n_train or N_TRAIN[options.data]
     options.epochs = options.epochs or EPOCHS[options.data]
     trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
-    return draw_tuning(options.data, min(options.n_train, len(trials[0][0]))), trials
+    return draw_tuning(options.data, options.n_train), trials
 
 
 def measure(options, data, journal):
@@ -132,15 +126,15 @@ def tune(network, images, epochs, journal):
             scores[power, weight_decay] = (accuracy, -numbers["losses"][-1])
         return scores[power, weight_decay]
 
-    usual, *others = weight_decays
-    power = max(guesses, key=lambda p: score(p, usual))
-    while True:
-        near = [p for p in (power - 1, power, power + 1) if p in POWERS]
-        best = max(near, key=lambda p: score(p, usual))
-        if best == power:
-            break
-        power = best
-    weight_decay = max([usual, *others], key=lambda decay: score(power, decay))
+    power = max(guesses, key=lambda p: score(p, weight_decays[0]))
+    for weight_decay in weight_decays:
+        while True:
+            near = [p for p in (power - 1, power, power + 1) if p in POWERS]
+            best = max(near, key=lambda p: score(p, weight_decay))
+            if best == power:
+                break
+            power = best
+    power, weight_decay = max(scores, key=scores.get)
     return 10 ** (power / 2), weight_decay
 
 
@@ -182,6 +176,7 @@ class Curves:
 
     def __init__(self, result):
         self.runs, self.epochs = result["runs"], result["data"]["epochs"]
+        self.ratio = overlap(result["data"])
         self.settings = self._names("setting")
         self.activations = [name for name in self._names("activation") if "beta" not in name]
         self.betas = [name for name in self._names("activation") if "beta" in name]
@@ -196,9 +191,18 @@ class Curves:
         return self.read("accuracies", *network)[:, -1]
 
     def epochs_to(self, goal, *network):
-        """Return for each trial the first epoch with such an accuracy; one too many for never."""
-        reached = self.read("accuracies", *network) >= goal
-        return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, self.epochs + 1)
+        """Return for each trial after how many epochs such an accuracy is first reached.
+
+        Between two epochs the accuracy is taken to change evenly, from zero at the start. Never is
+        one epoch more than all.
+        """
+        accuracies = self.read("accuracies", *network)
+        before = np.pad(accuracies, ((0, 0), (1, 0)))[:, :-1]
+        reached = accuracies >= goal
+        first = reached.argmax(axis=1)[:, None]
+        low, high = (np.take_along_axis(part, first, 1)[:, 0] for part in (before, accuracies))
+        fraction = (goal - low) / np.where(high > low, high - low, 1)
+        return np.where(reached.any(axis=1), first[:, 0] + fraction, self.epochs + 1)
 
     def _names(self, key):
         return list(dict.fromkeys(run[key] for run in self.runs))
@@ -213,6 +217,7 @@ def judge(result):
             f"{activation} on {architecture}": compare(
                 curves.epochs_to(GOALS[0], CLASSIC, architecture, "sigmoid"),
                 curves.epochs_to(GOALS[0], CLASSIC, architecture, activation),
+                curves.ratio,
             )
             for architecture in ARCHITECTURES
             for activation in curves.activations
@@ -223,11 +228,12 @@ def judge(result):
             f"{GOALS[0]:g} in fewer epochs than the sigmoid."
         )
         claims.append(claim(text, *count_leads(faster, digits=1)))
-    for setting in curves.settings:
+    for setting in curves.settings if others else ():
         leads = {
             f"{architecture} against {activation}": compare(
                 curves.final(setting, architecture, "l_relu"),
                 curves.final(setting, architecture, activation),
+                curves.ratio,
             )
             for architecture in ARCHITECTURES
             for activation in others
@@ -241,6 +247,7 @@ def judge(result):
             f"{name.removeprefix('l_relu, ')} in {setting}": compare(
                 curves.final(setting, "Deep LeNet", "l_relu"),
                 curves.final(setting, "Deep LeNet", name),
+                curves.ratio,
             )
             for setting in curves.settings
             for name in curves.betas
@@ -249,19 +256,8 @@ def judge(result):
     return claims
 
 
-def present(result):
+def make_page(result):
     curves, data = Curves(result), result["data"]
-    pictures = {
-        "error_per_epoch.png": draw(curves, "accuracies", data),
-        "loss_per_epoch.png": draw(curves, "losses", data),
-    }
-    if curves.betas:
-        pictures["beta.png"] = draw_beta(curves, data)
-    return format_page(result, curves), pictures
-
-
-def format_page(result, curves):
-    data = result["data"]
     header = ["network", "lr, weight decay"]
     for goal in GOALS:
         header += [f"epochs to {goal:g}", f"seconds to {goal:g}"]
@@ -276,6 +272,8 @@ def format_page(result, curves):
         ]
         heading = setting[0].upper() + setting[1:]
         tables += f"## {heading}\n\n{table(header, rows)}\n\n"
+    n_diverged = sum(run["accuracies"][-1] == 0 for run in curves.runs)
+    diverged = f" {n_diverged} trainings diverged; their accuracy is zero." if n_diverged else ""
     beta = "![Accuracy over beta](beta.png)\n\n" if curves.betas else ""
     return f"""# Activations and convergence
 
@@ -283,10 +281,11 @@ def format_page(result, curves):
 
 {data["training images"]:,} training images of {TITLES[data["name"]]}, {data["epochs"]} epochs,
 {data["test images"]:,} test images in each of {data["trials"]} trials, no two of which share one:
-means and 95 % intervals (Student's t over the trials). "1 of 3" reached an accuracy in that many
-trials, and the mean is theirs; where claims count epochs, never is one more than all. Seconds are
-those of training, without the scoring after each epoch. A verdict counts a lead whose interval
-leaves out zero. "Descent" is stochastic gradient descent without momentum at a constant rate.
+means and 95 % intervals (Student's t over the trials). Epochs are counted in fractions, as if the
+accuracy changed evenly within one. "1 of 3" reached an accuracy in that many trials, and the mean
+is theirs; where claims count epochs, never is one more than all. Seconds are those of training,
+without the scoring after each epoch. "Descent" is stochastic gradient descent without momentum at a
+constant rate. Rates are chosen by the accuracy after the last epoch.{diverged}
 
 ![Test error after each epoch](error_per_epoch.png)
 
@@ -314,10 +313,21 @@ def describe_curves(curves, *network):
             f"{epochs[reached].mean():.1f}{missed}",
             f"{np.mean([s for s in seconds if s is not None]):.1f}",
         ]
-    return [*row, plus_minus(curves.final(*network))]
+    return [*row, plus_minus(curves.final(*network), curves.ratio)]
 
 
-def draw(curves, what, data):
+def draw(result):
+    curves, data = Curves(result), result["data"]
+    pictures = {
+        "error_per_epoch.png": draw_curves(curves, "accuracies", data),
+        "loss_per_epoch.png": draw_curves(curves, "losses", data),
+    }
+    if curves.betas:
+        pictures["beta.png"] = draw_beta(curves, data)
+    return pictures
+
+
+def draw_curves(curves, what, data):
     from matplotlib.figure import Figure
 
     is_loss = what == "losses"
@@ -331,7 +341,9 @@ def draw(curves, what, data):
                     continue
                 values = curves.read(what, setting, architecture, activation)
                 values = values if is_loss else 100 - 100 * values
-                mean, half_width = np.transpose([interval(column) for column in values.T])
+                mean, half_width = np.transpose(
+                    [interval(column, curves.ratio) for column in values.T]
+                )
                 ax.plot(
                     *(epochs, mean),
                     marker=MARKERS[number],
@@ -367,7 +379,9 @@ def draw_beta(curves, data):
     betas = sorted(names)
     for number, setting in enumerate(curves.settings):
         finals = [curves.final(setting, "Deep LeNet", names[beta]) for beta in betas]
-        mean, half_width = np.transpose([interval(100 - 100 * final) for final in finals])
+        mean, half_width = np.transpose(
+            [interval(100 - 100 * final, curves.ratio) for final in finals]
+        )
         ax.errorbar(
             np.array(betas) * (0.98 + 0.02 * number),
             mean,

@@ -25,6 +25,7 @@ def make_page():
     for name in EXPERIMENTS:
         folder = f"results/{name}"
         result = json.loads((FOLDER / folder / f"{name}.json").read_text())
+        assert result["data"]["name"] == "mnist"
         picture = f"{folder}/{result['pictures'][0]}"
         for claim in result["claims"]:
             cells = [
@@ -54,8 +55,9 @@ J. Zhang, X. Yu, X. Lei and C. Wu (2022,
 [doi 10.2298/CSIS220120036Z](https://doi.org/10.2298/CSIS220120036Z)) argue that KNN, the SVM and
 the basic neural network generalise badly to images, that LeNet-5 generalises but learns slowly
 because the gradient of its sigmoid vanishes, and that a wider LeNet-5 with a logarithmic rectifier
-cures that. Each part of this is an experiment, here on MNIST. A claim holds where all of its
-comparisons do, in part where some do; a 95 % interval stands behind ± or in brackets. This page is
+cures that. Each part of this is an experiment, here on MNIST. Each comparison is ahead, behind, or
+open where its 95 % interval, behind ± or in brackets, does not tell; a claim holds where all of its
+comparisons are ahead, in part where some are, is open where all are, and fails else. This page is
 made from the results by `python benchmarks/claims.py`.
 
 {table}

@@ -16,20 +16,11 @@ import numpy as np
 import torch
 from compare_methods import accelerate, choose
 from corruptions import CORRUPTIONS
-from experiments import (
-    TITLES,
-    ExperimentParser,
-    claim,
-    compare,
-    count_leads,
-    draw_trials,
-    format_claims,
-    interval,
-    plus_minus,
-    run_experiment,
-)
+from experiments import TITLES, ExperimentParser, run_experiment
 from reporting import made_by, table, to_png
 from torch.nn import functional
+from trials import draw_trials
+from verdicts import claim, compare, count_leads, format_claims, interval, overlap, plus_minus
 
 from sklenet.baselines import METHODS, make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
@@ -85,7 +76,7 @@ UNCHANGED = {name: 1 if name == "scale" else 0 for name in UNITS}
 
 
 def main(argv=None):
-    run_experiment(make_parser(), argv, load_images, measure, judge, present)
+    run_experiment(make_parser(), argv, load_images, measure, judge, make_page, draw)
 
 
 def make_parser():
@@ -111,10 +102,14 @@ def load_images(options):
     if options.accelerate and find_spec("sklearnex") is None:
         raise ValueError("--accelerate needs scikit-learn-intelex; pip install it or leave it out")
     options.sizes = sorted(set(options.sizes or SIZES[options.data]))
+    options.rivals = list(dict.fromkeys(options.rivals))
     trials = draw_trials(options.data, options.trials)
-    n_images = min(len(y) for _, _, y, _ in trials)
-    if options.sizes[-1] > n_images:
-        raise ValueError(f"argument --sizes: there are only {n_images} training images")
+    try:
+        for trial, (X, _, y, _) in enumerate(trials):
+            for size in options.sizes:
+                choose(X, y, size, trial)
+    except ValueError as error:
+        raise ValueError(str(error).replace("--n-train", "--sizes")) from error
     both = options.data == "mnist"
     return trials, draw_trials("digits", options.trials) if both else [None] * options.trials
 
@@ -136,6 +131,7 @@ def measure(options, data, journal):
                 transfers.append({"method": method, "trial": trial, **numbers})
     _, X_test, _, _ = data[0][0]
     about = {"name": options.data, "trials": options.trials, "test images": len(X_test)}
+    about["strengths"] = STRENGTHS[options.data]
     return {"data": about, "scores": scores, "digits_to_mnist": transfers}
 
 
@@ -199,6 +195,7 @@ class Scores:
 
     def __init__(self, result):
         rows, transfers = result["scores"], result["digits_to_mnist"]
+        self.strengths, self.ratio = result["data"]["strengths"], overlap(result["data"])
         sizes = sorted({row["images"] for row in rows})
         largest = [row for row in rows if row["images"] == sizes[-1]]
         self.data, self.sizes = result["data"]["name"], sizes
@@ -215,7 +212,7 @@ class Scores:
                 )
                 for number, strength in enumerate(strengths)
             }
-            for name, strengths in STRENGTHS[self.data].items()
+            for name, strengths in self.strengths.items()
         }
         self.at_home, self.abroad = {}, {}
         if transfers:
@@ -252,41 +249,32 @@ def judge(result):
         cases[f"on {NAMES[name].format(first)} images"] = {
             case: accuracies
             for strength, (case, accuracies) in zip(
-                STRENGTHS[scores.data][name], corrupted.items(), strict=True
+                scores.strengths[name], corrupted.items(), strict=True
             )
             if strength != UNCHANGED[name] and (name != "shift" or strength >= first)
         }
     return [
         claim(
             f"The deep LeNet-5 is more accurate than each other method {where}.",
-            *count_leads(leads(accuracies)),
+            *count_leads(leads(accuracies, scores.ratio)),
         )
         for where, accuracies in cases.items()
         if accuracies
     ]
 
 
-def leads(cases):
+def leads(cases, ratio):
     """Compare the deep LeNet-5 with each other method in each case."""
     return {
-        f"{case} against {method}": compare(accuracies[OURS], accuracies[method])
+        f"{case} against {method}": compare(accuracies[OURS], accuracies[method], ratio)
         for case, accuracies in cases.items()
         for method in accuracies
         if method != OURS
     }
 
 
-def present(result):
+def make_page(result):
     scores = Scores(result)
-    pictures = {
-        "accuracy_over_size.png": draw_sizes(scores),
-        "corruptions.png": draw_corruptions(scores),
-        "corrupted_images.png": draw_examples(scores.data),
-    }
-    return format_page(result, scores), pictures
-
-
-def format_page(result, scores):
     data = result["data"]
     all_corrupted = {
         case: accuracies
@@ -301,25 +289,29 @@ def format_page(result, scores):
 Trained on one data set, tested on the other, whose images are brought to the size and range of the
 first; below, for comparison, on the data set of the training.
 
-{accuracy_table("trained on, tested on", {**scores.abroad, **scores.at_home})}
+{accuracy_table("trained on, tested on", {**scores.abroad, **scores.at_home}, scores.ratio)}
 
-{lead_table("trained on, tested on", scores.abroad)}
+{lead_table("trained on, tested on", scores.abroad, scores.ratio)}
 """
+    widened = ", widened for the overlap of their training images" if scores.ratio else ""
     return f"""# Generalisation
 
 {format_claims(result["claims"])}
 
 Accuracy on {data["test images"]:,} test images in each of {data["trials"]} trials, no two of which
-share one: the mean and its 95 % interval (Student's t over the trials). All methods of a trial see
-the same training and test images. The second table of each pair has the difference of deep_lenet to
-each method, trial by trial: "ahead" and "behind" where its interval leaves out zero, else "open".
-Many intervals are compared: one in twenty of the true draws is expected to seem none.
+share one: the mean and its 95 % interval (Student's t over the trials{widened}).
+All methods of a trial see the same training and test images. The second table of each pair has the
+difference of deep_lenet to each method, trial by trial: "ahead" and "behind" where its interval
+leaves out zero, else "open". Many intervals are compared: one in twenty of the true draws is
+expected to seem none. Trained on all images, the trials of a method differ only by its seed, if it
+has one: there the interval is that of the test images. The settings of all methods were chosen on
+the digits and on MNIST's training images.
 
 ## Training images
 
-{accuracy_table("trained on", scores.by_size)}
+{accuracy_table("trained on", scores.by_size, scores.ratio)}
 
-{lead_table("trained on", scores.by_size)}
+{lead_table("trained on", scores.by_size, scores.ratio)}
 
 ![Test error over the number of training images](accuracy_over_size.png)
 
@@ -331,36 +323,45 @@ Trained on {scores.sizes[-1]:,} clean images. What each corruption is: `benchmar
 
 ![The corrupted images](corrupted_images.png)
 
-{accuracy_table("test images", all_corrupted)}
+{accuracy_table("test images", all_corrupted, scores.ratio)}
 
-{lead_table("test images", all_corrupted)}
+{lead_table("test images", all_corrupted, scores.ratio)}
 {abroad}
 {made_by(result)}
 """
 
 
-def accuracy_table(what, cases):
+def accuracy_table(what, cases, ratio):
     methods = list(next(iter(cases.values())))
     rows = [
-        [case, *(plus_minus(accuracies[method]) for method in methods)]
+        [case, *(plus_minus(accuracies[method], ratio) for method in methods)]
         for case, accuracies in cases.items()
     ]
     return table([what, *methods], rows)
 
 
-def lead_table(what, cases):
+def lead_table(what, cases, ratio):
     rivals = [method for method in next(iter(cases.values())) if method != OURS]
     rows = []
     for case, accuracies in cases.items():
-        lead = [compare(accuracies[OURS], accuracies[rival]) for rival in rivals]
+        lead = [compare(accuracies[OURS], accuracies[rival], ratio) for rival in rivals]
         rows.append([case, *(f"{mean:+.4f} ± {half:.4f} {who}" for mean, half, who in lead)])
     return table([what, *(f"before {rival}" for rival in rivals)], rows)
 
 
-def draw_line(ax, method, x, values):
+def draw(result):
+    scores = Scores(result)
+    return {
+        "corruptions.png": draw_corruptions(scores),
+        "accuracy_over_size.png": draw_sizes(scores),
+        "corrupted_images.png": draw_examples(scores),
+    }
+
+
+def draw_line(ax, method, x, values, ratio):
     """Draw the means and the intervals of a method; `values` has the trials of each point."""
     style = METHODS.index(method)
-    means, half_widths = np.transpose([interval(trials) for trials in values])
+    means, half_widths = np.transpose([interval(trials, ratio) for trials in values])
     ax.errorbar(
         x,
         means,
@@ -381,7 +382,9 @@ def draw_sizes(scores):
     ax = figure.subplots()
     cases = scores.by_size.values()
     for method in next(iter(cases)):
-        draw_line(ax, method, scores.sizes, [1 - np.array(case[method]) for case in cases])
+        draw_line(
+            ax, method, scores.sizes, [1 - np.array(case[method]) for case in cases], scores.ratio
+        )
     ax.set(xscale="log", yscale="log", xlabel="Training images", ylabel="Test error")
     ax.set_xticks(scores.sizes, [f"{size:,}" for size in scores.sizes], minor=False)
     ax.set_xticks([], minor=True)
@@ -402,7 +405,7 @@ def draw_corruptions(scores):
     for ax, (name, cases) in zip(axes.flat, scores.corrupted.items(), strict=False):
         for method in next(iter(cases.values())):
             values = [accuracies[method] for accuracies in cases.values()]
-            draw_line(ax, method, STRENGTHS[scores.data][name], values)
+            draw_line(ax, method, scores.strengths[name], values, scores.ratio)
         ax.axhline(0.1, color="0.6", linestyle=":", linewidth=1)
         ax.set_xlabel(UNITS[name])
         ax.set_ylim(0, 1.02)
@@ -417,11 +420,11 @@ def draw_corruptions(scores):
     return to_png(figure)
 
 
-def draw_examples(data):
+def draw_examples(scores):
     from matplotlib.figure import Figure
 
-    X = load_digits_images()[0] if data == "digits" else fetch_mnist()[1]
-    strengths = STRENGTHS[data]
+    X = load_digits_images()[0] if scores.data == "digits" else fetch_mnist()[1]
+    strengths = scores.strengths
     n_columns = max(map(len, strengths.values()))
     figure = Figure(figsize=(7, 6.5), layout="constrained")
     axes = figure.subplots(len(strengths), n_columns)
@@ -434,7 +437,7 @@ def draw_examples(data):
             corrupted = CORRUPTIONS[name](image, strength, np.random.RandomState(0))
             ax.imshow(corrupted[0], cmap="gray_r", vmin=0, vmax=X.max())
             ax.set_title(f"{strength:g}", fontsize=8)
-    figure.suptitle(f"Corrupted images of {TITLES[data]} and their strengths")
+    figure.suptitle(f"Corrupted images of {TITLES[scores.data]} and their strengths")
     return to_png(figure)
 
 

@@ -1,11 +1,11 @@
 """The sigmoid's gradient vanishes on its way to the input; the logarithmic rectifier keeps it.
 
-The Deep LeNet is trained with each activation, from the initial weights of sklenet, whose size
-suits the activation, and from those of LeCun et al. (1998), which have one size for all. Before the
-training and after each epoch the gradient of the loss on 512 training images is taken in each
-layer, and each activation is asked how many of its outputs are saturated (the slope is less than a
-hundredth of the largest) and how many of its units are dead (saturated for all of these images).
-The committed result:
+The Deep LeNet and LeNet-5 are trained with each activation, from the initial weights of sklenet,
+whose size suits the activation, and from those of LeCun et al. (1998), which have one size for all.
+Before the training and after each epoch the gradient of the loss on 512 training images is taken in
+each layer, in its weights and in its outputs, and each activation is asked how many of its values
+are saturated (the slope is less than a hundredth of the largest) and how many of its units are dead
+(saturated for all of these images). The committed result:
 
     python benchmarks/gradient_flow.py --data mnist --trials 5 \\
         --out benchmarks/results/gradient_flow
@@ -17,19 +17,24 @@ import numpy as np
 import torch
 from experiments import (
     ACTIVATIONS,
+    ARCHITECTURES,
     TITLES,
     ExperimentParser,
     UnitGain,
-    claim,
-    draw_trials,
-    format_claims,
-    interval,
-    plus_minus,
     run_experiment,
-    verdict_of,
 )
 from reporting import made_by, table, to_png
 from skorch.callbacks import Callback
+from trials import draw_trials
+from verdicts import (
+    claim,
+    format_claims,
+    interval,
+    outcome_of,
+    overlap,
+    plus_minus,
+    verdict_of,
+)
 
 from sklenet import DeepLeNetClassifier
 from sklenet.activations import make_activation
@@ -45,7 +50,9 @@ SATURATED = 0.01  # of the largest slope
 
 
 def main(argv=None):
-    run_experiment(make_parser(), argv, load_images, measure, judge, present, precision=PRECISION)
+    run_experiment(
+        *(make_parser(), argv, load_images, measure, judge, make_page, draw), precision=PRECISION
+    )
 
 
 def make_parser():
@@ -62,25 +69,32 @@ def load_images(options):
 
 
 def measure(options, trials, journal):
+    networks = [
+        {"architecture": architecture, "start": start, "activation": activation}
+        for architecture in ARCHITECTURES
+        for start in STARTS
+        for activation in ACTIVATIONS
+    ]
     runs = []
     for trial, images in enumerate(trials):
-        for start in STARTS:
-            for activation in ACTIVATIONS:
-                name = f"{activation}, {start}, trial {trial}"
-                numbers = journal.measure(
-                    name, follow, activation, start, trial, images, options.epochs
-                )
-                runs.append({"activation": activation, "start": start, "trial": trial, **numbers})
+        for network in networks:
+            name = f"{', '.join(network.values())}, trial {trial}"
+            numbers = journal.measure(
+                name, follow, *network.values(), trial, images, options.epochs
+            )
+            runs.append({**network, "trial": trial, **numbers})
     data = {"name": options.data, "training images": options.n_train, "trials": options.trials}
-    return {"data": {**data, "epochs": options.epochs}, "runs": runs}
+    probes = {"probes": min(options.n_train, N_PROBES), "saturated": SATURATED}
+    return {"data": {**data, "epochs": options.epochs, **probes}, "runs": runs}
 
 
-def follow(activation, start, seed, images, epochs):
-    """Train a network and take its gradients and its saturation before and after each epoch."""
+def follow(architecture, start, activation, seed, images, epochs):
+    """Train a network and probe it before the training and after each epoch."""
     X, X_test, y, y_test = images
     probe = Probe(activation)
     classifier = DeepLeNetClassifier(
         activation,
+        **ARCHITECTURES[architecture],
         max_epochs=epochs,
         precision=PRECISION,
         callbacks=[*(callback() for callback in STARTS[start]), probe],
@@ -90,63 +104,63 @@ def follow(activation, start, seed, images, epochs):
 
 
 class Probe(Callback):
-    """Measure the gradient of each layer, and the saturation of each activation, on some images."""
+    """Take the gradient in each layer and the saturation of each activation, on some images."""
 
     def __init__(self, activation):
         self.activation, self.points = activation, []
 
     def on_train_begin(self, net, X=None, **kwargs):
         self.batch = X[torch.arange(min(len(X), N_PROBES))]
-        self.measure(net)
+        self.take(net)
 
     def on_epoch_end(self, net, **kwargs):
-        self.measure(net)
+        self.take(net)
 
-    def measure(self, net):
-        layers = dict([*net.module_.features.named_children(), *net.module_.head.named_children()])
-        inputs = {}
+    def take(self, net):
+        modules = [*net.module_.features.named_children(), *net.module_.head.named_children()]
+        layers = {
+            name: module
+            for name, module in modules
+            if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)
+        }
+        outputs, inputs = {}, {}
         hooks = [
-            layer.register_forward_pre_hook(partial(remember, inputs, name))
+            layer.register_forward_hook(partial(remember_output, outputs, name))
             for name, layer in layers.items()
+        ] + [
+            module.register_forward_pre_hook(partial(remember_input, inputs, name))
+            for name, module in modules
             if name.startswith("activation")
         ]
         images, target = self.batch
         loss = net.get_loss(net.infer(images), target)
-        weights = {
-            name: layer.weight
-            for name, layer in layers.items()
-            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)
-        }
-        gradients = torch.autograd.grad(loss, list(weights.values()))
         for hook in hooks:
             hook.remove()
-        shares = {name: flat_shares(self.activation, z) for name, z in inputs.items()}
+        weights = [layer.weight for layer in layers.values()]
+        gradients = torch.autograd.grad(loss, [*weights, *outputs.values()])
+        sizes = [float(gradient.square().mean().sqrt()) for gradient in gradients]
+        # An activation follows each layer but the last, in the order of the layers.
+        shares = [flat_shares(self.activation, z) for z in inputs.values()]
         self.points.append(
             {
-                "gradient": {
-                    name: float(gradient.square().mean().sqrt())
-                    for name, gradient in zip(weights, gradients, strict=True)
-                },
-                "saturated": {
-                    layer_before(name): saturated for name, (saturated, _) in shares.items()
-                },
-                "dead": {layer_before(name): dead for name, (_, dead) in shares.items()},
+                "gradient": dict(zip(layers, sizes[: len(layers)], strict=True)),
+                "gradient of outputs": dict(zip(layers, sizes[len(layers) :], strict=True)),
+                "saturated": dict(zip(layers, [share for share, _ in shares], strict=False)),
+                "dead": dict(zip(layers, [share for _, share in shares], strict=False)),
             }
         )
 
 
-def remember(inputs, name, module, args):
+def remember_output(outputs, name, module, inputs, output):
+    outputs[name] = output
+
+
+def remember_input(inputs, name, module, args):
     inputs[name] = args[0].detach()
 
 
-def layer_before(activation):
-    """Name the layer whose output an activation sees: "activation3" follows C3."""
-    number = activation.removeprefix("activation")
-    return {"1": "C1", "3": "C3", "5": "F5", "6": "F6"}[number]
-
-
 def flat_shares(activation, z):
-    """Return the shares of saturated outputs and of dead units; a unit is a kernel or a neuron."""
+    """Return the shares of saturated values and of dead units; a unit is a kernel or a neuron."""
     function = make_activation(activation)
     z, grid = z.clone().requires_grad_(), torch.linspace(-8, 8, 2000).requires_grad_()
     (slope,) = torch.autograd.grad(function(z).sum(), z)
@@ -157,196 +171,223 @@ def flat_shares(activation, z):
 
 
 class Flow:
-    """The numbers of a result by activation and start; the first axis of an array is the trial."""
+    """The numbers of a result, by architecture, start and activation; first axis: the trial."""
 
     def __init__(self, result):
-        self.runs = result["runs"]
+        self.runs, self.ratio = result["runs"], overlap(result["data"])
         self.layers = list(self.runs[0]["points"][0]["gradient"])
 
-    def read(self, what, activation, start):
-        """Return the "gradient" or a share, "saturated" or "dead": (trials, epochs + 1, layers)."""
+    def read(self, what, *network):
+        """Return what was taken in each layer, an array of shape (trials, epochs + 1, layers)."""
         return np.array(
             [
                 [list(point[what].values()) for point in run["points"]]
-                for run in self._chosen(activation, start)
+                for run in self._chosen(network)
             ]
         )
 
-    def arriving(self, activation, start):
-        """Return, before the training, the gradient of C1 in terms of that of the output layer."""
-        gradient = self.read("gradient", activation, start)[:, 0]
-        return gradient[:, 0] / gradient[:, -1]
+    def arriving(self, *network):
+        """Return the gradient of C1's outputs over the network's: (trials, epochs + 1)."""
+        gradient = self.read("gradient of outputs", *network)
+        return gradient[..., 0] / gradient[..., -1]
 
-    def accuracy(self, activation, start):
-        return [run["accuracy"] for run in self._chosen(activation, start)]
+    def accuracy(self, *network):
+        return [run["accuracy"] for run in self._chosen(network)]
 
-    def _chosen(self, activation, start):
-        return [
-            run for run in self.runs if (run["activation"], run["start"]) == (activation, start)
-        ]
+    def times(self, network, other):
+        """Return how many times more arrives before the training: the mean and its interval.
+
+        They are those of the logarithm over the trials.
+        """
+        logs = np.log(self.arriving(*network)[:, 0] / self.arriving(*other)[:, 0])
+        mean, half_width = interval(logs, self.ratio)
+        return tuple(float(np.exp(x)) for x in (mean, mean - half_width, mean + half_width))
+
+    def _chosen(self, network):
+        keys = ("architecture", "start", "activation")
+        return [run for run in self.runs if tuple(run[key] for key in keys) == network]
 
 
 def judge(result):
     flow = Flow(result)
-    lecun, own = STARTS
     others = [name for name in ACTIVATIONS if name != "sigmoid"]
-    tenths = [ratio(flow.arriving(name, lecun), flow.arriving("sigmoid", lecun)) for name in others]
-    kept = [ratio(flow.arriving("l_relu", start), flow.arriving("relu", start)) for start in STARTS]
-    cured = [ratio(flow.arriving(name, own), flow.arriving("sigmoid", own)) for name in others]
-    recovered = ratio(flow.arriving("sigmoid", own), flow.arriving("sigmoid", lecun))
-    accuracies = (f"{plus_minus(flow.accuracy('sigmoid', start), 3)} ({start})" for start in STARTS)
+    lost, cured = (
+        {
+            f"{name}, {architecture}": flow.times(
+                (architecture, start, name), (architecture, start, "sigmoid")
+            )
+            for architecture in ARCHITECTURES
+            for name in others
+        }
+        for start in STARTS
+    )
+    kept = {
+        f"{architecture}, {start}": flow.times(
+            (architecture, start, "l_relu"), (architecture, start, "relu")
+        )
+        for architecture in ARCHITECTURES
+        for start in STARTS
+    }
+    accuracies = [
+        f"{plus_minus(flow.accuracy(architecture, start, 'sigmoid'), flow.ratio)} "
+        f"({architecture}, {start})"
+        for architecture in ARCHITECTURES
+        for start in STARTS
+    ]
     return [
         claim(
-            "With LeCun's initial weights the sigmoid's gradient vanishes: measured by that of the "
-            "output layer, less than a tenth of what the other activations have reaches C1.",
-            verdict_of([low > 10 for _, low, _ in tenths]),
-            f"The others have {describe_ratios(others, tenths)} times as much.",
+            "With LeCun's initial weights the sigmoid's gradient vanishes: less than a tenth of "
+            "what the other activations let through arrives at C1.",
+            verdict_of(outcome_of(low, high, 10) for _, low, high in lost.values()),
+            f"The others let through {describe_range(lost)} times as much.",
         ),
         claim(
-            "The logarithmic rectifier keeps it: C1 has at least half as much as with the "
-            "rectifier.",
-            verdict_of([low > 0.5 for _, low, _ in kept]),
-            f"It has {describe_ratios(STARTS, kept)} times as much.",
+            "The logarithmic rectifier keeps it: it lets through at least half of what the "
+            "rectifier does.",
+            verdict_of(outcome_of(low, high, 0.5) for _, low, high in kept.values()),
+            f"It lets through {describe_range(kept)} times as much.",
         ),
         claim(
-            "Initial weights that suit the sigmoid cure it, too: C1 has at least a tenth of what "
-            "the other activations have.",
-            verdict_of([high < 10 for *_, high in cured]),
-            f"C1 has {describe_ratios([own], [recovered])} times as much as with LeCun's, and the "
-            f"others have {describe_ratios(others, cured)} times more still; trained, the sigmoid "
-            f"reaches an accuracy of {' and '.join(accuracies)}.",
+            "Initial weights that suit the sigmoid cure it, too: at least a tenth of what the "
+            "other activations let through arrives.",
+            verdict_of(outcome_of(1 / high, 1 / low, 0.1) for _, low, high in cured.values()),
+            f"The others let through {describe_range(cured)} times as much.",
+            f"With the sigmoid the training ends at {', '.join(accuracies)}.",
         ),
     ]
 
 
-def ratio(values, others):
-    """Return the geometric mean over the trials of values / others, and its 95 % interval."""
-    mean, half_width = interval(np.log(values / others))
-    return tuple(float(np.exp(x)) for x in (mean, mean - half_width, mean + half_width))
-
-
-def describe_ratios(names, ratios):
-    return ", ".join(
-        f"{mean:.3g} ({low:.3g} to {high:.3g}; {name})"
-        for name, (mean, low, high) in zip(names, ratios, strict=True)
+def describe_range(cases):
+    by_size = sorted(cases, key=lambda case: cases[case][0])
+    return " to ".join(
+        f"{cases[case][0]:.2g} ({case}; {cases[case][1]:.2g} to {cases[case][2]:.2g})"
+        for case in (by_size[0], by_size[-1])
     )
 
 
-def present(result):
-    flow = Flow(result)
-    pictures = {
-        "gradient_flow.png": draw_gradients(flow, result["data"]),
-        "saturation.png": draw_saturation(flow, result["data"]),
-    }
-    return format_page(result, flow), pictures
+def make_page(result):
+    flow, data = Flow(result), result["data"]
+    pages = ""
+    for architecture in ARCHITECTURES:
+        arriving, shares = [], []
+        for start in STARTS:
+            for activation in ACTIVATIONS:
+                network = (architecture, start, activation)
+                ends = [0, -1]
+                passed = flow.arriving(*network).mean(axis=0)[ends]
+                arriving.append(
+                    [
+                        f"{activation}, {start}",
+                        *(f"{size:.1e}" for size in flow.read("gradient", *network)[:, 0].mean(0)),
+                        *(f"{share:.2g}" for share in passed),
+                        plus_minus(flow.accuracy(*network), flow.ratio),
+                    ]
+                )
+                saturated, dead = (
+                    flow.read(what, *network).mean(axis=(0, 2))[ends]
+                    for what in ("saturated", "dead")
+                )
+                shares.append(
+                    [f"{activation}, {start}", *(f"{x:.3f}" for x in (*saturated, *dead))]
+                )
+        header = ["activation, initial weights", *flow.layers, "C1/output", "after", "accuracy"]
+        pages += f"""## {architecture}
 
+{table(header, arriving)}
 
-def format_page(result, flow):
-    data = result["data"]
-    arriving, shares = [], []
-    for start in STARTS:
-        for activation in ACTIVATIONS:
-            gradient = flow.read("gradient", activation, start)
-            relative = gradient[..., 0] / gradient[..., -1]
-            arriving.append(
-                [
-                    f"{activation}, {start}",
-                    *(f"{size:.1e}" for size in gradient[:, 0].mean(axis=0)),
-                    f"{relative[:, 0].mean():.2g}",
-                    f"{relative[:, -1].mean():.2g}",
-                    plus_minus(flow.accuracy(activation, start)),
-                ]
-            )
-            flat = flow.read("saturated", activation, start).mean(axis=(0, 2))
-            dead = flow.read("dead", activation, start).mean(axis=(0, 2))
-            shares.append(
-                [f"{activation}, {start}"]
-                + [f"{share:.3f}" for share in (flat[0], flat[-1], dead[0], dead[-1])]
-            )
-    header = ["activation, initial weights", *flow.layers, "C1/output", "after training"]
+{table(["activation, initial weights", "saturated", "after", "dead", "after"], shares)}
+
+"""
     return f"""# Gradient flow
 
 {format_claims(result["claims"])}
 
-The Deep LeNet, {data["training images"]:,} images of {TITLES[data["name"]]}, {data["epochs"]}
-epochs of the default recipe in float32, {data["trials"]} trials: means and, where ± says so, 95 %
-intervals (Student's t over the trials).
+{data["training images"]:,} images of {TITLES[data["name"]]}, {data["epochs"]} epochs of the default
+recipe in float32, {data["trials"]} trials: means and 95 % intervals (Student's t over the trials).
 LeCun's weights have the standard deviation fan_in ** -0.5 in every layer (Y. LeCun, L. Bottou,
 G. Orr, K.-R. Müller, *Efficient BackProp*, 1998, section 4.6), sklenet's are larger in the hidden
 layers by the gain that suits the activation (`sklenet.activations.activation_gain`).
 
-Root mean square of the gradient of the loss in the weights of each layer before the training, on
-{N_PROBES} training images; that of C1 in terms of the output layer's, before and after the
-training; and the accuracy on the test images.
+What arrives at C1 is the root mean square of the gradient of the loss in the outputs of C1, before
+the activation, over that in the outputs of the network. The claims are about the networks before
+the training, and compare geometric means.
 
-{table([*header, "accuracy"], arriving)}
+![The gradient in each layer](gradient_flow.png)
 
-![The gradient in each layer, and that of C1 through the training](gradient_flow.png)
+![The gradient of C1 through the training](gradient_over_epochs.png)
 
-Shares of the outputs that are saturated (slope below {SATURATED:.0%} of the activation's largest;
-of a rectifier that is every negative input) and of the units, kernels or neurons, that are dead
-(saturated for all {N_PROBES} images), before and after the training; means over the layers.
+![Saturated values in each layer](saturation.png)
 
-{table(["activation, initial weights", "saturated", "after", "dead", "after"], shares)}
+The first table of each architecture has the root mean square of the gradient in the weights of each
+layer before the training, on {data["probes"]} training images; what arrives at C1 before and after
+the training; and the test accuracy. The second has the shares of values that are saturated (slope
+below {data["saturated"]:g} of the activation's largest; for a rectifier every negative one) and of
+units, kernels or neurons, that are dead (saturated for all {data["probes"]} images), before and
+after the training: means over the layers. Where the maximum of four pixels is taken, these are the
+values that remain.
 
-![Saturated outputs in each layer](saturation.png)
-
-{made_by(result)}
+{pages}{made_by(result)}
 """
 
 
-def draw_gradients(flow, data):
+def draw(result):
+    flow, title = Flow(result), TITLES[result["data"]["name"]]
+    return {
+        "gradient_flow.png": draw_grid(flow, draw_layers, f"Before the training, {title}"),
+        "gradient_over_epochs.png": draw_grid(flow, draw_epochs, f"Through the training, {title}"),
+        "saturation.png": draw_grid(
+            flow, draw_saturation, f"Before (dotted) and after the training, {title}"
+        ),
+    }
+
+
+def draw_grid(flow, draw_panel, title):
+    """Draw a panel for each architecture and start."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7.5), layout="constrained")
-    axes = figure.subplots(2, len(STARTS), sharey="row")
-    for (top, bottom), start in zip(axes.T, STARTS, strict=True):
-        logs = {name: np.log(flow.read("gradient", name, start)) for name in ACTIVATIONS}
-        sizes = {name: np.exp(log[:, 0].mean(axis=0)) for name, log in logs.items()}
-        GradientFlowDisplay(flow.layers, sizes).plot(ax=top)
-        top.set_title(f"Before the training, {start}")
-        top.get_legend().remove()
-        for number, (name, log) in enumerate(logs.items()):
-            mean, half_width = np.transpose([interval(values) for values in log[..., 0].T])
-            epochs = np.arange(len(mean))
-            style = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4}
-            bottom.plot(epochs, np.exp(mean), label=name, **style)
-            bottom.fill_between(
-                epochs,
-                np.exp(mean - half_width),
-                np.exp(mean + half_width),
-                color=COLOURS[number],
-                alpha=0.15,
-                linewidth=0,
-            )
-        bottom.set(yscale="log", xlabel="Epoch", title=f"C1 through the training, {start}")
-        bottom.xaxis.get_major_locator().set_params(integer=True)
-        bottom.grid(alpha=0.3)
-    axes[0, 1].set_ylabel("")
-    axes[1, 0].set_ylabel("Root mean square of the gradient")
-    figure.suptitle(f"Gradient of the Deep LeNet, {TITLES[data['name']]}")
-    figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside right", frameon=False)
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    axes = figure.subplots(len(ARCHITECTURES), len(STARTS), sharex=True, sharey=True)
+    for row, architecture in zip(axes, ARCHITECTURES, strict=True):
+        for ax, start in zip(row, STARTS, strict=True):
+            draw_panel(ax, flow, architecture, start)
+            ax.set_title(f"{architecture}, {start}", fontsize=10)
+            ax.grid(alpha=0.3)
+            ax.label_outer()
+    figure.suptitle(title)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right", frameon=False)
     return to_png(figure)
 
 
-def draw_saturation(flow, data):
-    from matplotlib.figure import Figure
+def draw_layers(ax, flow, architecture, start):
+    logs = {
+        name: np.log(flow.read("gradient", architecture, start, name)[:, 0]) for name in ACTIVATIONS
+    }
+    sizes = {name: np.exp(log.mean(axis=0)) for name, log in logs.items()}
+    GradientFlowDisplay(flow.layers, sizes).plot(ax=ax)
+    ax.get_legend().remove()
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    axes = figure.subplots(1, len(STARTS), sharey=True)
-    layers = flow.layers[:-1]
-    for ax, start in zip(axes, STARTS, strict=True):
-        for number, name in enumerate(ACTIVATIONS):
-            shares = flow.read("saturated", name, start).mean(axis=0)
-            style = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 5}
-            ax.plot(layers, shares[0], linestyle=":", **style)
-            ax.plot(layers, shares[-1], label=name, **style)
-        ax.set(title=start, xlabel="Layer", ylim=(-0.03, 1.03))
-        ax.grid(alpha=0.3)
-    axes[0].set_ylabel("Saturated outputs (share)")
-    figure.suptitle(f"Saturation before (dotted) and after the training, {TITLES[data['name']]}")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
-    return to_png(figure)
+
+def draw_epochs(ax, flow, architecture, start):
+    for number, name in enumerate(ACTIVATIONS):
+        logs = np.log(flow.read("gradient", architecture, start, name)[..., 0])
+        mean, half_width = np.transpose([interval(values, flow.ratio) for values in logs.T])
+        epochs, colour = np.arange(len(mean)), COLOURS[number]
+        ax.plot(
+            epochs, np.exp(mean), marker=MARKERS[number], color=colour, markersize=4, label=name
+        )
+        band = np.exp(mean - half_width), np.exp(mean + half_width)
+        ax.fill_between(epochs, *band, color=colour, alpha=0.15, linewidth=0)
+    ax.set(yscale="log", xlabel="Epoch", ylabel="Gradient of C1, root mean square")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def draw_saturation(ax, flow, architecture, start):
+    for number, name in enumerate(ACTIVATIONS):
+        shares = flow.read("saturated", architecture, start, name).mean(axis=0)
+        style = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 5}
+        ax.plot(flow.layers[:-1], shares[0], linestyle=":", **style)
+        ax.plot(flow.layers[:-1], shares[-1], label=name, **style)
+    ax.set(xlabel="Layer", ylabel="Saturated values (share)", ylim=(-0.03, 1.03))
 
 
 if __name__ == "__main__":

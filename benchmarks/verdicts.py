@@ -1,0 +1,91 @@
+"""What the trials of an experiment say about its claims: intervals, comparisons, verdicts.
+
+The outcome of a comparison is "ahead" or "behind" where the 95 % interval says so, else "open". A
+claim that names several comparisons holds where all are ahead, holds in part where some are, is
+open where none is ahead or behind, and fails else.
+"""
+
+import numpy as np
+from scipy import stats
+
+
+def overlap(data):
+    """Return the `test_train_ratio` of `interval` for the trials of a result.
+
+    The trials on the digits are the folds of a cross-validation, whose training images overlap.
+    Those on MNIST have test images of their own and a choice of the training images each.
+    """
+    return 1 / (data["trials"] - 1) if data["name"] == "digits" else 0
+
+
+def interval(values, test_train_ratio=0):
+    """Return the mean of a value per trial and the half-width of its 95 % interval (Student).
+
+    With `test_train_ratio` the variance is that of the corrected resampled t-test, see
+    `sklenet.significance.corrected_t_test`.
+    """
+    n_trials = len(values)
+    standard_error = np.std(values, ddof=1) * np.sqrt(1 / n_trials + test_train_ratio)
+    half_width = stats.t.ppf(0.975, n_trials - 1) * standard_error
+    return float(np.mean(values)), float(half_width)
+
+
+def plus_minus(values, test_train_ratio=0, digits=4):
+    mean, half_width = interval(values, test_train_ratio)
+    return f"{mean:.{digits}f} ± {half_width:.{digits}f}"
+
+
+def outcome_of(low, high, threshold=0):
+    """Say where an interval lies."""
+    return "ahead" if low > threshold else "behind" if high < threshold else "open"
+
+
+def compare(ours, others, test_train_ratio=0):
+    """Return the mean difference over the trials, its half-width, and the outcome."""
+    mean, half_width = interval(np.subtract(ours, others), test_train_ratio)
+    return mean, half_width, outcome_of(mean - half_width, mean + half_width)
+
+
+def verdict_of(outcomes):
+    outcomes = set(outcomes)
+    if "ahead" in outcomes:
+        return "holds" if outcomes == {"ahead"} else "holds in part"
+    return "open" if outcomes == {"open"} else "fails"
+
+
+def count_leads(comparisons, digits=4):
+    """Return the verdict on a claim to be ahead everywhere, how large the lead is, and the rest.
+
+    `comparisons` has, by the name of each case, what `compare` returns.
+    """
+    by_lead = sorted(comparisons, key=lambda case: comparisons[case][0])
+    cases = {
+        outcome: [case for case in by_lead if comparisons[case][2] == outcome]
+        for outcome in ("ahead", "open", "behind")
+    }
+    counts = ", ".join(f"{len(names)} {outcome}" for outcome, names in cases.items() if names)
+    ends = " to ".join(
+        f"{comparisons[case][0]:+.{digits}f} ± {comparisons[case][1]:.{digits}f} ({case})"
+        for case in dict.fromkeys([by_lead[0], by_lead[-1]])
+    )
+    details = " ".join(
+        f"{outcome.capitalize()}: {', '.join(cases[outcome])}."
+        for outcome in ("behind", "open")
+        if cases[outcome]
+    )
+    verdict = verdict_of(outcome for *_, outcome in comparisons.values())
+    return verdict, f"{counts.capitalize()}: {ends}.", details
+
+
+def claim(text, verdict, effect, details=""):
+    """Return a claim as it stands in a result."""
+    return {"claim": text, "verdict": verdict, "effect": effect, "details": details}
+
+
+def format_claims(claims):
+    """Put the claims and their verdicts at the head of a page."""
+    return "\n\n".join(
+        f"**Claim.** {claim['claim']}\n"
+        f"**Verdict: {claim['verdict']}.** {claim['effect']} {claim['details']}".rstrip()
+        for claim in claims
+    )
