@@ -46,6 +46,7 @@ POWERS = range(-10, 5)  # rates from 1e-5 to 100
 N_TRAIN = {"digits": 400, "mnist": 10_000}
 EPOCHS = {"digits": 6, "mnist": 15}
 GOALS = [0.95, 0.98]
+PICTURES = ["error_per_epoch.png", "loss_per_epoch.png", "beta.png"]
 
 
 def main(argv=None):
@@ -227,7 +228,7 @@ def judge(result):
             "By plain descent from LeCun's weights every other activation reaches "
             f"{GOALS[0]:g} in fewer epochs than the sigmoid."
         )
-        claims.append(claim(text, *count_leads(faster, digits=1)))
+        claims.append(claim(text, PICTURES[0], *count_leads(faster, digits=1)))
     for setting in curves.settings if others else ():
         leads = {
             f"{architecture} against {activation}": compare(
@@ -241,7 +242,7 @@ def judge(result):
         text = (
             f"The logarithmic rectifier ends more accurate than each other activation ({setting})."
         )
-        claims.append(claim(text, *count_leads(leads)))
+        claims.append(claim(text, PICTURES[0], *count_leads(leads)))
     if curves.betas:
         leads = {
             f"{name.removeprefix('l_relu, ')} in {setting}": compare(
@@ -252,7 +253,8 @@ def judge(result):
             for setting in curves.settings
             for name in curves.betas
         }
-        claims.append(claim("A beta of 1 is better than 0.5, 2 and 4.", *count_leads(leads)))
+        text = "A beta of 1 is better than 0.5, 2 and 4."
+        claims.append(claim(text, PICTURES[2], *count_leads(leads)))
     return claims
 
 
@@ -318,13 +320,10 @@ def describe_curves(curves, *network):
 
 def draw(result):
     curves, data = Curves(result), result["data"]
-    pictures = {
-        "error_per_epoch.png": draw_curves(curves, "accuracies", data),
-        "loss_per_epoch.png": draw_curves(curves, "losses", data),
-    }
+    pictures = [draw_curves(curves, "accuracies", data), draw_curves(curves, "losses", data)]
     if curves.betas:
-        pictures["beta.png"] = draw_beta(curves, data)
-    return pictures
+        pictures.append(draw_beta(curves, data))
+    return dict(zip(PICTURES, pictures, strict=False))
 
 
 def draw_curves(curves, what, data):

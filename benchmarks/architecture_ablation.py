@@ -41,6 +41,7 @@ EPOCHS = {"digits": 8, "mnist": 10}
 STEPS = [tuple(CHANGES)[:n] for n in range(len(CHANGES) + 1)]
 UNDONE = {change: tuple(other for other in CHANGES if other != change) for change in CHANGES}
 LEVEL = 0.05
+PICTURE = "ablation.png"
 
 
 def main(argv=None):
@@ -155,6 +156,7 @@ def judge(result):
     claims = [
         claim(
             "All changes together make LeNet-5 more accurate.",
+            PICTURE,
             verdict_of([whole.outcome]),
             f"{whole}.",
         )
@@ -165,7 +167,7 @@ def judge(result):
     ):
         parts = "; ".join(f"{effect.change} {effect}" for effect in effects)
         verdict = verdict_of(effect.outcome for effect in effects)
-        claims.append(claim(text, verdict, f"{parts}."))
+        claims.append(claim(text, PICTURE, verdict, f"{parts}."))
     return claims
 
 
@@ -220,7 +222,7 @@ def describe(what, changes, effect, result):
 
 
 def draw(result):
-    return {"ablation.png": draw_effects(result)}
+    return {PICTURE: draw_effects(result)}
 
 
 def draw_effects(result):

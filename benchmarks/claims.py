@@ -1,6 +1,6 @@
 """Write `benchmarks/README.md`: the paper's claims and what became of each, from the results.
 
-python benchmarks/claims.py
+It has no arguments: `python benchmarks/claims.py`.
 """
 
 import json
@@ -25,18 +25,20 @@ def make_page():
     for name in EXPERIMENTS:
         folder = f"results/{name}"
         result = json.loads((FOLDER / folder / f"{name}.json").read_text())
-        assert result["data"]["name"] == "mnist"
-        picture = f"{folder}/{result['pictures'][0]}"
+        if result["data"]["name"] != "mnist":
+            raise ValueError(f"{folder} has a result on the digits, the page is about MNIST")
+        pictures.append(f"[All numbers of {name}.py]({folder}/{name}.md):")
         for claim in result["claims"]:
             cells = [
                 claim["claim"],
                 f"**{claim['verdict']}**",
                 claim["effect"],
                 f"[{name}.py]({name}.py)",
-                f"[picture]({picture})",
+                f"[picture]({folder}/{claim['picture']})",
             ]
             lines.append("| " + " | ".join(cells) + " |")
-        pictures.append(f"[All numbers of {name}.py]({folder}/{name}.md)\n\n![{name}]({picture})")
+        names = dict.fromkeys(claim["picture"] for claim in result["claims"])
+        pictures += [f"![{name}]({folder}/{picture})" for picture in names]
     table = "\n".join(
         ["| claim | verdict | effect | script | picture |", "| :--- " * 5 + "|", *lines]
     )
@@ -77,7 +79,10 @@ python benchmarks/gradient_flow.py --out build/gradient_flow
 
 | module | what the experiments share |
 | :--- | :--- |
-| [experiments.py](experiments.py) | trials, intervals, verdicts, going on after an interruption |
+| [experiments.py](experiments.py) | how an experiment runs, from the arguments to the pages |
+| [trials.py](trials.py) | the images of each trial, and those to choose recipes on |
+| [journal.py](journal.py) | measurements that outlive an interruption |
+| [verdicts.py](verdicts.py) | intervals, comparisons, verdicts |
 | [corruptions.py](corruptions.py) | shifted, rotated, scaled, blurred, noisy, ... images |
 | [reporting.py](reporting.py) | arguments, the description of a run, tables and files |
 

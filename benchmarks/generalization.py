@@ -54,13 +54,13 @@ STRENGTHS = {
     },
 }
 NAMES = {
-    "shift": "shifted ({} pixels or more)",
-    "rotate": "rotated",
-    "scale": "scaled",
-    "blur": "blurred",
-    "noise": "noisy",
-    "occlude": "occluded",
-    "invert": "partly or wholly inverted",
+    "shift": "images shifted by {} pixels or more",
+    "rotate": "rotated images",
+    "scale": "scaled images",
+    "blur": "blurred images",
+    "noise": "noisy images",
+    "occlude": "occluded images",
+    "invert": "images with less or inverted contrast",
 }
 UNITS = {
     "shift": "Shift (pixels)",
@@ -237,28 +237,31 @@ def judge(result):
     """Return each claim with its verdict."""
     scores = Scores(result)
     first = FIRST_SHIFT[scores.data]
-    cases = {
-        "at every training size from 1,000 images up": {
-            case: accuracies
-            for size, (case, accuracies) in zip(scores.sizes, scores.by_size.items(), strict=True)
-            if size >= 1000
-        },
-        "on the other data set": scores.abroad,
+    large = {
+        case: accuracies
+        for size, (case, accuracies) in zip(scores.sizes, scores.by_size.items(), strict=True)
+        if size >= 1000
     }
+    cases = [
+        ("at every training size from 1,000 images up", "accuracy_over_size.png", large),
+        ("on the other data set", "other_data_set.png", scores.abroad),
+    ]
     for name, corrupted in scores.corrupted.items():
-        cases[f"on {NAMES[name].format(first)} images"] = {
+        changed = {
             case: accuracies
             for strength, (case, accuracies) in zip(
                 scores.strengths[name], corrupted.items(), strict=True
             )
             if strength != UNCHANGED[name] and (name != "shift" or strength >= first)
         }
+        cases.append((f"on {NAMES[name].format(first)}", "corruptions.png", changed))
     return [
         claim(
             f"The deep LeNet-5 is more accurate than each other method {where}.",
+            picture,
             *count_leads(leads(accuracies, scores.ratio)),
         )
-        for where, accuracies in cases.items()
+        for where, picture, accuracies in cases
         if accuracies
     ]
 
@@ -292,6 +295,8 @@ first; below, for comparison, on the data set of the training.
 {accuracy_table("trained on, tested on", {**scores.abroad, **scores.at_home}, scores.ratio)}
 
 {lead_table("trained on, tested on", scores.abroad, scores.ratio)}
+
+![Accuracy on the other data set](other_data_set.png)
 """
     widened = ", widened for the overlap of their training images" if scores.ratio else ""
     return f"""# Generalisation
@@ -351,11 +356,14 @@ def lead_table(what, cases, ratio):
 
 def draw(result):
     scores = Scores(result)
-    return {
-        "corruptions.png": draw_corruptions(scores),
+    pictures = {
         "accuracy_over_size.png": draw_sizes(scores),
+        "corruptions.png": draw_corruptions(scores),
         "corrupted_images.png": draw_examples(scores),
     }
+    if scores.abroad:
+        pictures["other_data_set.png"] = draw_transfer(scores)
+    return pictures
 
 
 def draw_line(ax, method, x, values, ratio):
@@ -417,6 +425,33 @@ def draw_corruptions(scores):
         f"Trained on clean images of {TITLES[scores.data]}, tested on corrupted ones "
         "(dotted: one guess in ten)"
     )
+    return to_png(figure)
+
+
+def draw_transfer(scores):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    ax = figure.subplots()
+    methods = list(next(iter(scores.abroad.values())))
+    for number, method in enumerate(methods):
+        values = [accuracies[method] for accuracies in scores.abroad.values()]
+        means, half_widths = np.transpose([interval(trials, scores.ratio) for trials in values])
+        style = METHODS.index(method)
+        ax.errorbar(
+            np.arange(len(values)) + 0.1 * (number - (len(methods) - 1) / 2),
+            means,
+            yerr=half_widths,
+            fmt=MARKERS[style],
+            color=COLOURS[style],
+            capsize=3,
+            label=method,
+        )
+    ax.set_xticks(range(len(scores.abroad)), list(scores.abroad))
+    ax.set(xlim=(-0.5, len(scores.abroad) - 0.5), ylabel="Accuracy and its 95 % interval")
+    ax.set_title("Trained on one data set, tested on the other")
+    ax.grid(alpha=0.3)
+    figure.legend(loc="outside right", frameon=False)
     return to_png(figure)
 
 

@@ -49,6 +49,7 @@ PUBLISHED = {
     ],
 }
 SIGNIFICANT = 0.001
+PICTURE = "recognition_rates.png"
 
 
 def main(argv=None):
@@ -159,6 +160,7 @@ def judge(result):
     claims = [
         claim(
             "The deep LeNet-5 recognises more than 98 % of the images.",
+            PICTURE,
             verdict_of([outcome_of(*ours.interval, 0.98)]),
             f"{ours}.",
         )
@@ -172,6 +174,7 @@ def judge(result):
         claims.append(
             claim(
                 f"It recognises more than each other method, p < {SIGNIFICANT} in every trial.",
+                PICTURE,
                 verdict_of(row.outcome(ours) for row in rivals),
                 f"{effect}.",
             )
@@ -181,6 +184,7 @@ def judge(result):
         claims.append(
             claim(
                 "With augmentation it recognises 99.6 %, as the best network of 2003.",
+                PICTURE,
                 verdict_of([outcome_of(*row.interval, 0.996)]),
                 f"{row}.",
             )
@@ -239,7 +243,7 @@ to Visual Document Analysis*, ICDAR 2003. Their training differs from the one he
 
 
 def draw(result):
-    return {"recognition_rates.png": draw_rates(result)}
+    return {PICTURE: draw_rates(result)}
 
 
 def draw_rates(result):

@@ -77,9 +77,15 @@ def count_leads(comparisons, digits=4):
     return verdict, f"{counts.capitalize()}: {ends}.", details
 
 
-def claim(text, verdict, effect, details=""):
-    """Return a claim as it stands in a result."""
-    return {"claim": text, "verdict": verdict, "effect": effect, "details": details}
+def claim(text, picture, verdict, effect, details=""):
+    """Return a claim as it stands in a result, with the name of the picture that shows it best."""
+    return {
+        "claim": text,
+        "verdict": verdict,
+        "effect": effect,
+        "details": details,
+        "picture": picture,
+    }
 
 
 def format_claims(claims):
