@@ -1,10 +1,16 @@
 """KNN, the SVM and the basic neural network generalise badly to images, the deep LeNet-5 well.
 
-Put to the test in three ways, each method trained on clean images of one data set only: (a) on 100
-to all images; (b) on test images that are shifted, rotated, scaled, blurred, noisy, occluded or
-inverted; (c) on the other data set, from MNIST to scikit-learn's digits and back. Each trial has
-its own test images and its own seed, and the methods of a trial see the same images; a difference
-counts where its 95 % interval over the trials leaves out zero. The committed result:
+It holds in part. The deep LeNet-5 is ahead of all three at every training size, on every shifted,
+rotated or scaled image and on another data set: 0.91 against 0.65 to 0.72 from MNIST to the digits.
+But KNN is better where a part of the digit is missing or the noise is strong, no method stands a
+strong blur, and the original LeNet-5 cannot be told from it from 30,000 images on, nor on rotated,
+blurred and most scaled ones.
+
+Each method is trained on clean images of one data set only and tested (a) after 100 to all images;
+(b) on images that are shifted, rotated, scaled, blurred, noisy, occluded or inverted; (c) on the
+other data set, from MNIST to scikit-learn's digits and back. Each trial has its own test images and
+its own seed, and the methods of a trial see the same images; a difference counts where its 95 %
+interval over the trials leaves out zero. The committed result:
 
     python benchmarks/generalization.py --data mnist --trials 5 --accelerate \\
         --out benchmarks/results/generalization
@@ -279,10 +285,12 @@ def leads(cases, ratio):
 def make_page(result):
     scores = Scores(result)
     data = result["data"]
-    all_corrupted = {
+    unchanged = list(scores.by_size.values())[-1]
+    all_corrupted = {"as they are": unchanged} | {
         case: accuracies
-        for corrupted in scores.corrupted.values()
+        for name, corrupted in scores.corrupted.items()
         for case, accuracies in corrupted.items()
+        if case != f"{name} {UNCHANGED[name]}"
     }
     abroad = ""
     if scores.abroad:
@@ -469,7 +477,7 @@ def draw_examples(scores):
             ax.set_frame_on(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for ax, strength in zip(row, levels, strict=False):
-            corrupted = CORRUPTIONS[name](image, strength, np.random.RandomState(0))
+            corrupted = CORRUPTIONS[name](image, strength, np.random.RandomState(1))
             ax.imshow(corrupted[0], cmap="gray_r", vmin=0, vmax=X.max())
             ax.set_title(f"{strength:g}", fontsize=8)
     figure.suptitle(f"Corrupted images of {TITLES[scores.data]} and their strengths")
