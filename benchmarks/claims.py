@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-EXPERIMENTS = ["generalization"]  # those with a committed result
+EXPERIMENTS = ["generalization", "gradient_flow"]  # those with a committed result
 
 
 def main():
