@@ -256,7 +256,7 @@ def test_rates_are_tuned_until_the_neighbours_are_worse(monkeypatch):
         return {"accuracies": [1 - distance / 10], "losses": [1.0]}
 
     monkeypatch.setattr(activation_convergence, "follow", follow)
-    network = (activation_convergence.CLASSIC, "LeNet-5", "sigmoid")
+    network = (activation_convergence.PLAIN, "LeNet-5", "sigmoid")
     rate, _ = activation_convergence.tune(network, None, 1, journal.Journal())
     assert rate == pytest.approx(best)
     assert len(tried) == len(set(tried))
@@ -286,7 +286,7 @@ def test_epochs_to_an_accuracy_are_fractions():
 
 def test_a_rate_that_diverges_is_never_chosen():
     images = trials.draw_tuning("digits", 100)
-    network = (activation_convergence.CLASSIC, "LeNet-5", "relu")
+    network = (activation_convergence.PLAIN, "LeNet-5", "relu")
     numbers = activation_convergence.follow(network, (1e4, "auto"), 0, images, 1)
     assert numbers["accuracies"] == [0.0]
 
