@@ -36,8 +36,8 @@ RECIPES = {
     "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
     "mnist": [(2e-3, 0.3), (5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],
 }
-N_TRAIN = {"digits": None, "mnist": 10_000}
-EPOCHS = {"digits": 8, "mnist": 10}
+N_TRAIN = {"digits": 500, "mnist": 10_000}
+EPOCHS = {"digits": 5, "mnist": 10}
 STEPS = [tuple(CHANGES)[:n] for n in range(len(CHANGES) + 1)]
 UNDONE = {change: tuple(other for other in CHANGES if other != change) for change in CHANGES}
 LEVEL = 0.05
@@ -50,8 +50,8 @@ def main(argv=None):
 
 def make_parser():
     parser = ExperimentParser("architecture_ablation.py", "What each change to LeNet-5 buys.")
-    parser.add_number("--n-train", 20, "training images; default: all, 10000 with mnist")
-    parser.add_number("--epochs", 1, "epochs of a training; default: 8 and 10 with mnist")
+    parser.add_number("--n-train", 20, "training images; default: 500 and 10000 with mnist")
+    parser.add_number("--epochs", 1, "epochs of a training; default: 5 and 10 with mnist")
     return parser
 
 

@@ -47,8 +47,8 @@ from sklenet.activations import make_activation
 from sklenet.plotting import GradientFlowDisplay
 from sklenet.plotting.style import COLOURS, MARKERS
 
-N_TRAIN = {"digits": 800, "mnist": 10_000}
-EPOCHS = {"digits": 4, "mnist": 5}
+N_TRAIN = {"digits": 400, "mnist": 10_000}
+EPOCHS = {"digits": 2, "mnist": 5}
 PRECISION = "float32"  # small gradients are the matter at hand
 N_PROBES = 512
 STARTS = {"LeCun's weights": [UnitGain], "sklenet's weights": []}
@@ -64,8 +64,8 @@ def main(argv=None):
 
 def make_parser():
     parser = ExperimentParser("gradient_flow.py", "The gradient in each layer.")
-    parser.add_number("--n-train", 20, "training images; default: 800 and 10000 with mnist")
-    parser.add_number("--epochs", 1, "epochs of a training; default: 4 and 5 with mnist")
+    parser.add_number("--n-train", 20, "training images; default: 400 and 10000 with mnist")
+    parser.add_number("--epochs", 1, "epochs of a training; default: 2 and 5 with mnist")
     return parser
 
 
