@@ -41,8 +41,6 @@ SETTINGS = {
 }
 BETAS = {"digits": [], "mnist": [0.5, 2, 4]}
 POWERS = range(-10, 5)  # rates from 1e-5 to 100
-N_TRAIN = {"digits": 300, "mnist": 10_000}
-EPOCHS = {"digits": 3, "mnist": 10}
 GOALS = [0.95, 0.98]
 PICTURES = ["error_per_epoch.png", "loss_per_epoch.png", "beta.png"]
 
@@ -53,8 +51,8 @@ def main(argv=None):
 
 def make_parser():
     parser = ExperimentParser("activation_convergence.py", "How soon each activation learns.")
-    parser.add_number("--n-train", 20, "training images; default: 300 and 10000 with mnist")
-    parser.add_number("--epochs", 1, "epochs of a training; default: 3 and 10 with mnist")
+    parser.add_size("--n-train", 20, "training images", digits=300, mnist=10_000)
+    parser.add_size("--epochs", 1, "epochs of a training", digits=3, mnist=10)
     parser.add_argument(
         "--activations",
         nargs="+",
@@ -67,8 +65,6 @@ def make_parser():
 
 
 def load_images(options):
-    options.n_train = options.n_train or N_TRAIN[options.data]
-    options.epochs = options.epochs or EPOCHS[options.data]
     trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
     return draw_tuning(options.data, options.n_train), trials
 

@@ -36,8 +36,6 @@ RECIPES = {
     "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
     "mnist": [(2e-3, 0.3), (5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],
 }
-N_TRAIN = {"digits": 500, "mnist": 10_000}
-EPOCHS = {"digits": 5, "mnist": 10}
 STEPS = [tuple(CHANGES)[:n] for n in range(len(CHANGES) + 1)]
 UNDONE = {change: tuple(other for other in CHANGES if other != change) for change in CHANGES}
 LEVEL = 0.05
@@ -50,14 +48,12 @@ def main(argv=None):
 
 def make_parser():
     parser = ExperimentParser("architecture_ablation.py", "What each change to LeNet-5 buys.")
-    parser.add_number("--n-train", 20, "training images; default: 500 and 10000 with mnist")
-    parser.add_number("--epochs", 1, "epochs of a training; default: 5 and 10 with mnist")
+    parser.add_size("--n-train", 20, "training images", digits=500, mnist=10_000)
+    parser.add_size("--epochs", 1, "epochs of a training", digits=5, mnist=10)
     return parser
 
 
 def load_images(options):
-    options.n_train = options.n_train or N_TRAIN[options.data]
-    options.epochs = options.epochs or EPOCHS[options.data]
     trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
     return draw_tuning(options.data, options.n_train), trials
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-EXPERIMENTS = ["generalization", "gradient_flow"]  # those with a committed result
+EXPERIMENTS = ["generalization", "gradient_flow"]  # in the order of the page
 
 
 def main():
@@ -62,7 +62,7 @@ made from the results by `python benchmarks/claims.py`.
 
 ## Running them
 
-With `pip install '.[plots,accelerate]'`, each runs on scikit-learn's digits in two minutes on two
+With `pip install '.[plots,accelerate]'`, each runs on scikit-learn's digits in a few minutes on two
 cores, and with `--data mnist` on MNIST; `--help` lists the rest. With `--out FOLDER` an experiment
 keeps every measurement as soon as it is made: the same command goes on after an interruption.
 `--redraw` makes the page and the pictures of a folder anew from its numbers.

@@ -1,6 +1,7 @@
 """How an experiment runs: measure, judge the claims, write the page and the pictures."""
 
 import json
+import math
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from skorch.callbacks import Callback
 from sklenet.activations import activation_gain, make_activation
 from sklenet.hardware import resolve_device
 
-TRIALS = {"digits": 5, "mnist": 3}
 TITLES = {"digits": "the digits", "mnist": "MNIST"}
 ACTIVATIONS = ["l_relu", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]
 ARCHITECTURES = {
@@ -26,15 +26,27 @@ class ExperimentParser(MeasurementParser):
 
     def __init__(self, prog, description):
         super().__init__(prog, description, default_data="digits")
-        default = " and ".join(f"{number} with {name}" for name, number in TRIALS.items())
-        self.add_number(
-            "--trials", 2, f"repetitions, each with another seed; default: {default}", maximum=100
+        self.defaults = {}
+        self.add_size(
+            "--trials", 2, "repetitions, each with another seed", digits=5, mnist=3, maximum=100
         )
         self.add_argument(
             "--redraw",
             action="store_true",
             help="only make the page and the pictures in --out anew, from the numbers there",
         )
+
+    def add_size(self, flag, minimum, help, *, digits, mnist, maximum=math.inf):
+        """Add an argument that takes a whole number, with a default for each data set."""
+        help = f"{help}; default: {digits}, {mnist} with mnist"
+        self.add_number(flag, minimum, help, maximum=maximum)
+        self.defaults[flag[2:].replace("-", "_")] = {"digits": digits, "mnist": mnist}
+
+    def fill_in(self, options):
+        """Give each argument of `add_size` that was left out its default."""
+        for name, by_data in self.defaults.items():
+            if getattr(options, name) is None:
+                setattr(options, name, by_data[options.data])
 
 
 def run_experiment(parser, argv, load, measure, judge, make_page, draw, precision="auto"):
@@ -49,7 +61,7 @@ def run_experiment(parser, argv, load, measure, judge, make_page, draw, precisio
     """
 
     def load_all(options):
-        options.trials = options.trials or TRIALS[options.data]
+        parser.fill_in(options)
         if options.out and find_spec("matplotlib") is None:
             raise ValueError("--out needs matplotlib for the pictures; pip install it")
         if not options.redraw:

@@ -47,8 +47,6 @@ from sklenet.activations import make_activation
 from sklenet.plotting import GradientFlowDisplay
 from sklenet.plotting.style import COLOURS, MARKERS
 
-N_TRAIN = {"digits": 400, "mnist": 10_000}
-EPOCHS = {"digits": 2, "mnist": 5}
 PRECISION = "float32"  # small gradients are the matter at hand
 N_PROBES = 512
 STARTS = {"LeCun's weights": [UnitGain], "sklenet's weights": []}
@@ -64,14 +62,12 @@ def main(argv=None):
 
 def make_parser():
     parser = ExperimentParser("gradient_flow.py", "The gradient in each layer.")
-    parser.add_number("--n-train", 20, "training images; default: 400 and 10000 with mnist")
-    parser.add_number("--epochs", 1, "epochs of a training; default: 2 and 5 with mnist")
+    parser.add_size("--n-train", 20, "training images", digits=400, mnist=10_000)
+    parser.add_size("--epochs", 1, "epochs of a training", digits=2, mnist=5)
     return parser
 
 
 def load_images(options):
-    options.n_train = options.n_train or N_TRAIN[options.data]
-    options.epochs = options.epochs or EPOCHS[options.data]
     return draw_trials(options.data, options.trials, options.n_train)
 
 
