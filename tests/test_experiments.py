@@ -250,12 +250,11 @@ def test_rates_are_tuned_until_the_neighbours_are_worse(monkeypatch):
     best = 10**1.5
     tried = []
 
-    def follow(network, recipe, *args):
+    def validate(network, recipe, *args):
         tried.append(recipe)
-        distance = abs(np.log10(recipe[0] / best))
-        return {"accuracies": [1 - distance / 10], "losses": [1.0]}
+        return 1 - abs(np.log10(recipe[0] / best)) / 10, -1.0
 
-    monkeypatch.setattr(activation_convergence, "follow", follow)
+    monkeypatch.setattr(activation_convergence, "validate", validate)
     network = (activation_convergence.PLAIN, "LeNet-5", "sigmoid")
     rate, _ = activation_convergence.tune(network, None, 1, journal.Journal())
     assert rate == pytest.approx(best)
@@ -263,10 +262,10 @@ def test_rates_are_tuned_until_the_neighbours_are_worse(monkeypatch):
 
 
 def test_equal_rates_are_told_apart_by_their_loss(monkeypatch):
-    def follow(network, recipe, *args):
-        return {"accuracies": [0.1], "losses": [abs(np.log10(recipe[0]))]}
+    def validate(network, recipe, *args):
+        return 0.1, -abs(np.log10(recipe[0]))
 
-    monkeypatch.setattr(activation_convergence, "follow", follow)
+    monkeypatch.setattr(activation_convergence, "validate", validate)
     network = (activation_convergence.RECIPE, "LeNet-5", "sigmoid")
     rate, _ = activation_convergence.tune(network, None, 1, journal.Journal())
     assert rate == pytest.approx(1)
@@ -287,6 +286,8 @@ def test_epochs_to_an_accuracy_are_fractions():
 def test_a_rate_that_diverges_is_never_chosen():
     images = trials.draw_tuning("digits", 100)
     network = (activation_convergence.PLAIN, "LeNet-5", "relu")
+    accuracy, _ = activation_convergence.validate(network, (1e4, "auto"), images, 1)
+    assert accuracy == 0
     numbers = activation_convergence.follow(network, (1e4, "auto"), 0, images, 1)
     assert numbers["accuracies"] == [0.0]
 
