@@ -246,15 +246,15 @@ def judge(result):
             f"The others let through {describe_range(lost)} times as much.",
         ),
         claim(
-            "The logarithmic rectifier keeps it: it lets through at least half of what the "
-            "rectifier does.",
+            "The logarithmic rectifier keeps the gradient: it lets through at least half of what "
+            "the rectifier does.",
             PICTURE,
             verdict_of(outcome_of(low, high, 0.5) for _, low, high in kept.values()),
             f"It lets through {describe_range(kept)} times as much.",
         ),
         claim(
-            "Initial weights that suit the sigmoid cure it, too: at least a tenth of what the "
-            "other activations let through arrives.",
+            "Initial weights that suit the sigmoid cure the vanishing, too: at least a tenth of "
+            "what the other activations let through arrives at C1.",
             PICTURE,
             verdict_of(outcome_of(1 / high, 1 / low, 0.1) for _, low, high in cured.values()),
             f"The others let through {describe_range(cured)} times as much.",
@@ -265,10 +265,11 @@ def judge(result):
 
 def describe_range(cases):
     by_size = sorted(cases, key=lambda case: cases[case][0])
-    return " to ".join(
-        f"{cases[case][0]:.2g} ({case}; {cases[case][1]:.2g} to {cases[case][2]:.2g})"
-        for case in (by_size[0], by_size[-1])
-    )
+    texts = []
+    for case in (by_size[0], by_size[-1]):
+        mean, low, high = (f"{float(f'{times:.2g}'):g}" for times in cases[case])
+        texts.append(f"{mean} ({case}; {low} to {high})")
+    return " to ".join(texts)
 
 
 def make_page(result):
