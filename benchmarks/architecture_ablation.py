@@ -7,7 +7,7 @@ MNIST those of the default for so many images. Learning rate and weight decay ar
 network by trainings of half as many epochs, on images that no trial is tested on. The committed
 result:
 
-    python benchmarks/architecture_ablation.py --data mnist --trials 5 \\
+    python benchmarks/architecture_ablation.py --data mnist --trials 4 \\
         --out benchmarks/results/architecture_ablation
 """
 
@@ -35,7 +35,7 @@ CHANGES = {
 # and others around them.
 RECIPES = {
     "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
-    "mnist": [(2e-3, 0.3), (5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],
+    "mnist": [(5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],
 }
 STEPS = [tuple(CHANGES)[:n] for n in range(len(CHANGES) + 1)]
 UNDONE = {change: tuple(other for other in CHANGES if other != change) for change in CHANGES}
