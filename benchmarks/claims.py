@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-EXPERIMENTS = ["generalization", "gradient_flow"]  # in the order of the page
+EXPERIMENTS = ["paper_table", "generalization", "gradient_flow"]  # in the order of the page
 
 
 def main():

@@ -1,5 +1,10 @@
 """The deep LeNet-5 recognises over 98 % of MNIST, significantly more than every other method.
 
+It holds but for one method. The deep LeNet-5 recognises 99.46 %: significantly more than KNN, the
+SVM and the basic neural network (p < 0.001 in each of three trials). The original LeNet-5, trained
+as well as we know how, comes too close with its 99.33 %: p = 0.006 to 0.256. With augmentation the
+deep LeNet-5 recognises 99.64 %.
+
 The paper's comparison on one page: the recognition rate of each method with its 95 % interval, its
 times, McNemar's exact test against the deep LeNet-5, and the errors that others published. Networks
 are trained anew in each trial, with another seed; KNN and the SVM, which chance does not touch,
@@ -169,7 +174,8 @@ def judge(result):
         )
         claims.append(
             claim(
-                f"It recognises more than each other method, p < {SIGNIFICANT} in every trial.",
+                "The deep LeNet-5 recognises more than each other method, "
+                f"p < {SIGNIFICANT} in every trial.",
                 PICTURE,
                 verdict_of(row.outcome(ours) for row in rivals),
                 f"{effect}.",
@@ -179,7 +185,7 @@ def judge(result):
         row = rows[AUGMENTED]
         claims.append(
             claim(
-                "With augmentation it recognises 99.6 %, as the best network of 2003.",
+                "With augmentation the deep LeNet-5 recognises 99.6 %, as the best network of 2003.",
                 PICTURE,
                 verdict_of([outcome_of(*row.interval, 0.996)]),
                 f"{row}.",
@@ -219,7 +225,7 @@ def make_page(result):
 
 {format_claims(result["claims"])}
 
-{data["training images"]:,} training and {data["test images"]:,} test images ({data["name"]}).
+{data["training images"]:,} training and {data["test images"]:,} test images of {TITLES[data["name"]]}.
 Networks: the mean over {data["trials"]} trials with different seeds, the lowest and the highest;
 KNN and the SVM do not depend on a seed. The interval is Wilson's, for the choice of the test
 images. p is McNemar's exact test on the test images, trial by trial. Times are medians.
