@@ -52,9 +52,9 @@ J. Zhang, X. Yu, X. Lei and C. Wu (2022,
 the basic neural network generalise badly to images, that LeNet-5 generalises but learns slowly
 because the gradient of its sigmoid vanishes, and that a wider LeNet-5 with a logarithmic rectifier
 cures that. Each part of this is an experiment, here on MNIST. Each comparison is ahead, behind, or
-open where its 95 % interval, behind ± or in brackets, does not tell; a claim holds where all of its
-comparisons are ahead, in part where some are, is open where all are, and fails else. This page is
-made from the results by `python benchmarks/claims.py`.
+open where its 95 % interval, behind ± or in brackets, or its p does not tell; a claim holds where
+all of its comparisons are ahead, in part where some are, is open where all are, and fails else.
+This page is made from the results by `python benchmarks/claims.py`.
 
 {table}
 
