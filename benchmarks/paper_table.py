@@ -185,8 +185,8 @@ def judge(result):
         row = rows[AUGMENTED]
         claims.append(
             claim(
-                "With augmentation the deep LeNet-5 recognises at least 99.6 %, the rate that Simard "
-                "et al. published in 2003.",
+                "With augmentation the deep LeNet-5 recognises at least 99.6 %, the rate that "
+                "Simard et al. published in 2003.",
                 PICTURE,
                 verdict_of([outcome_of(*row.interval, 0.996)]),
                 f"{row}.",
@@ -227,9 +227,9 @@ def make_page(result):
 {format_claims(result["claims"])}
 
 {data["training images"]:,} training and {data["test images"]:,} test images of
-{TITLES[data["name"]]}. Networks: the mean over {data["trials"]} trials with different seeds, the lowest and the highest;
-KNN and the SVM do not depend on a seed. The interval is Wilson's, for the choice of the test
-images. p is McNemar's exact test on the test images, trial by trial. Times are medians.
+{TITLES[data["name"]]}. Networks: the mean over {data["trials"]} trials with different seeds, the
+lowest and the highest; KNN and the SVM do not depend on a seed. The interval is Wilson's, for the
+choice of the test images. p is McNemar's exact test on the test images, trial by trial. Times are medians.
 Each method has the settings that it has out of the box: lenet5 makes 20 passes over the data,
 deep_lenet the fewer the more images there are: 5 over 60,000, and 10 with augmentation.
 
