@@ -229,9 +229,9 @@ def make_page(result):
 {data["training images"]:,} training and {data["test images"]:,} test images of
 {TITLES[data["name"]]}. Networks: the mean over {data["trials"]} trials with different seeds, the
 lowest and the highest; KNN and the SVM do not depend on a seed. The interval is Wilson's, for the
-choice of the test images. p is McNemar's exact test on the test images, trial by trial. Times are medians.
-Each method has the settings that it has out of the box: lenet5 makes 20 passes over the data,
-deep_lenet the fewer the more images there are: 5 over 60,000, and 10 with augmentation.
+choice of the test images. p is McNemar's exact test on the test images, trial by trial. Times are
+medians. Each method has the settings that it has out of the box: lenet5 makes 20 passes over the
+data, deep_lenet the fewer the more images there are: 5 over 60,000, and 10 with augmentation.
 
 {table(header, lines)}
 
