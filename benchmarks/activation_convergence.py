@@ -24,20 +24,29 @@ from experiments import (
     run_experiment,
 )
 from reporting import made_by, table, to_png
-from time_to_accuracy import AccuracyClock, seconds_to
-from trials import draw_trials, draw_tuning
-from verdicts import claim, compare, count_leads, format_claims, interval, overlap, plus_minus
+from time_to_accuracy import AccuracyClock
+from trials import draw_tuned_trials
+from verdicts import (
+    claim,
+    compare,
+    count_leads,
+    describe_overlap,
+    format_claims,
+    interval,
+    overlap,
+    plus_minus,
+)
 
 from sklenet import DeepLeNetClassifier, LReLU
 from sklenet.hardware import resolve_device, resolve_precision
 from sklenet.plotting.style import COLOURS, MARKERS
 
-DESCENT = {"optimizer": "sgd", "lr_schedule": "constant"}
+DESCENT = {"optimizer": "sgd", "lr_schedule": "constant", "label_smoothing": 0.0}
 PLAIN, RECIPE = "plain descent", "default recipe"
 SUITED = "sigmoid, sklenet's weights"
 # Options, callbacks, first guesses of the rate as powers of the square root of ten, weight decays.
 SETTINGS = {
-    PLAIN: (DESCENT, [UnitGain], [-2, 0], ["auto"]),
+    PLAIN: (DESCENT, [UnitGain], [-2, 0, 1, 2], ["auto"]),
     RECIPE: ({}, [], [-5], [0.3, 0.02]),
 }
 BETAS = {"digits": [], "mnist": [0.5, 2, 4]}
@@ -48,7 +57,7 @@ PICTURES = ["error_per_epoch.png", "loss_per_epoch.png", "beta.png"]
 
 
 def main(argv=None):
-    run_experiment(make_parser(), argv, load_images, measure, judge, make_page, draw)
+    run_experiment(make_parser(), argv, draw_tuned_trials, measure, judge, make_page, draw)
 
 
 def make_parser():
@@ -64,11 +73,6 @@ def make_parser():
         help=f"what l_relu is compared with, of {', '.join(ACTIVATIONS)}; default: all",
     )
     return parser
-
-
-def load_images(options):
-    trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
-    return draw_tuning(options.data, options.n_train), trials
 
 
 def measure(options, data, journal):
@@ -141,31 +145,36 @@ def tune(network, images, epochs, journal):
 def validate(network, recipe, images, epochs):
     """Train a network; return its accuracy on validation images and its negative training loss."""
     X, X_validation, y, y_validation = images
-    classifier = train(network, recipe, 0, X, y, epochs)
-    if classifier is None:
+    classifier = make_classifier(network, recipe, 0, epochs)
+    try:
+        accuracy = classifier.fit(X, y).score(X_validation, y_validation)
+    except ValueError as error:
+        check_divergence(error)
         return DIVERGED["accuracy"], -DIVERGED["loss"]
-    return classifier.score(X_validation, y_validation), -classifier.loss_
+    return accuracy, -classifier.loss_
 
 
 def follow(network, recipe, seed, images, epochs):
     """Train a network; return its test accuracy, seconds and training loss after each epoch."""
     X, X_test, y, y_test = images
     clock = AccuracyClock(X_test, y_test)
-    classifier = train(network, recipe, seed, X, y, epochs, clock)
-    if classifier is None:
+    classifier = make_classifier(network, recipe, seed, epochs, clock)
+    try:
+        classifier.fit(X, y)
+    except ValueError as error:
+        check_divergence(error)
         accuracy, loss = ([DIVERGED[key]] * epochs for key in ("accuracy", "loss"))
         return {"accuracies": accuracy, "seconds": [0.0] * epochs, "losses": loss}
     seconds, accuracies = zip(*clock.points, strict=True)
     return {"accuracies": accuracies, "seconds": seconds, "losses": classifier.loss_curve_}
 
 
-def train(network, recipe, seed, X, y, epochs, *callbacks):
-    """Train a network, and return None where that diverges."""
+def make_classifier(network, recipe, seed, epochs, *callbacks):
     setting, architecture, activation = network
     parameters, makers, _, _ = SETTINGS[setting]
     makers = [] if activation == SUITED else makers
-    classifier = DeepLeNetClassifier(
-        make_activation(activation),
+    return DeepLeNetClassifier(
+        module_of(activation),
         **ARCHITECTURES[architecture],
         **parameters,
         **describe_recipe(recipe),
@@ -175,15 +184,15 @@ def train(network, recipe, seed, X, y, epochs, *callbacks):
         callbacks=[*(make() for make in makers), *callbacks],
         random_state=seed,
     )
-    try:
-        return classifier.fit(X, y)
-    except ValueError as error:
-        if "diverged" not in str(error):
-            raise
-        return None
 
 
-def make_activation(name):
+def check_divergence(error):
+    """Raise what is no sign of a learning rate that is too high."""
+    if not any(sign in str(error) for sign in ("diverged", "overflows")):
+        raise error
+
+
+def module_of(name):
     if name == SUITED:
         return "sigmoid"
     name, _, beta = name.partition(", beta ")
@@ -223,6 +232,16 @@ class Curves:
         fraction = (goal - low) / np.where(high > low, high - low, 1)
         return np.where(reached.any(axis=1), first[:, 0] + fraction, self.epochs + 1)
 
+    def seconds_at(self, epochs, *network):
+        """Return for each trial how many seconds such a number of epochs takes."""
+        seconds = np.pad(self.read("seconds", *network), ((0, 0), (1, 0)))
+        return np.array(
+            [
+                np.interp(n, range(self.epochs + 1), row)
+                for n, row in zip(epochs, seconds, strict=True)
+            ]
+        )
+
     def _names(self, key):
         return list(dict.fromkeys(run[key] for run in self.runs))
 
@@ -238,7 +257,11 @@ def judge(result):
                 f"{GOALS[0]:g} than every other activation.",
                 [name for name in curves.activations if "sigmoid" not in name],
             ),
-            ("Initial weights that suit the sigmoid cure that.", [SUITED]),
+            (
+                "From initial weights that suit it the sigmoid needs fewer epochs to reach "
+                f"{GOALS[0]:g} than from LeCun's, by plain descent.",
+                [SUITED],
+            ),
         ):
             saved = {
                 f"{activation} on {architecture}": compare(
@@ -249,7 +272,8 @@ def judge(result):
                 for architecture in ARCHITECTURES
                 for activation in activations
             }
-            claims.append(claim(text, PICTURES[0], *count_leads(saved, digits=1)))
+            verdict = count_leads(saved, digits=1, unit=" epochs")
+            claims.append(claim(text, PICTURES[0], *verdict))
     for setting in curves.settings if others else ():
         leads = {
             f"{architecture} against {activation}": compare(
@@ -260,9 +284,8 @@ def judge(result):
             for architecture in ARCHITECTURES
             for activation in others
         }
-        text = (
-            f"The logarithmic rectifier ends more accurate than each other activation ({setting})."
-        )
+        text = f"The logarithmic rectifier ends more accurate than each other activation ({setting}"
+        text += ", from LeCun's weights)." if setting == PLAIN else ")."
         claims.append(claim(text, PICTURES[0], *count_leads(leads)))
     if curves.betas:
         leads = {
@@ -273,7 +296,8 @@ def judge(result):
             )
             for name in curves.betas
         }
-        text = "A beta of 1 is better than 0.5, 2 and 4 (default recipe)."
+        text = "The Deep LeNet ends more accurate with a beta of 1 than with 0.5, 2 or 4"
+        text += " (default recipe)."
         claims.append(claim(text, PICTURES[2], *count_leads(leads)))
     return claims
 
@@ -303,12 +327,16 @@ def make_page(result):
 
 {data["training images"]:,} training images of {TITLES[data["name"]]}, {data["epochs"]} epochs,
 {data["test images"]:,} test images in each of {data["trials"]} trials, no two of which share one:
-means and 95 % intervals (Student's t over the trials). Epochs are counted in fractions, as if the
-accuracy changed evenly within one. "1 of 3" reached an accuracy in that many trials, and the mean
-is theirs; where claims count epochs, never is one more than all. Seconds are those of training,
-without the scoring after each epoch. "Plain descent" is stochastic gradient descent without
-momentum at a constant rate, from LeCun's weights unless it says sklenet's. Rates are chosen for
-each network on other images, by the accuracy after half as many epochs.{diverged}
+means and 95 % intervals (Student's t over the trials{describe_overlap(data)}). Many are compared:
+one in twenty of no difference is expected to seem one. Epochs and seconds are counted in fractions,
+as if the accuracy changed evenly within an epoch. "1 of 3" reached an accuracy in that many trials,
+and the mean is theirs; in the claims, never counts as {data["epochs"] + 1} epochs. Seconds are
+those of training, without the scoring after each epoch; with a beta other than 1 an epoch takes
+longer, since the activation then comes before the pooling. "Plain descent" is stochastic gradient
+descent in batches, without momentum and label smoothing, at a constant rate, from LeCun's weights
+unless it says sklenet's. The loss of the default recipe cannot fall below 0.50, for its label
+smoothing. Rates are chosen for each network on other images, by the accuracy after half as many
+epochs.{diverged}
 
 ![Test error after each epoch](error_per_epoch.png)
 
@@ -320,22 +348,19 @@ each network on other images, by the accuracy after half as many epochs.{diverge
 
 def describe_curves(curves, *network):
     runs = curves.of(*network)
-    row = [", ".join(network[1:]), f"{runs[0]['lr']:.2g}, {runs[0]['weight_decay']}"]
+    decay = runs[0]["weight_decay"]
+    row = [", ".join(network[1:]), f"{runs[0]['lr']:.2g}, {'none' if decay == 'auto' else decay}"]
     for goal in GOALS:
         epochs = curves.epochs_to(goal, *network)
+        seconds = curves.seconds_at(epochs, *network)
         reached = epochs <= curves.epochs
-        if not reached.any():
+        if reached.all():
+            row += [plus_minus(values, curves.ratio, digits=1) for values in (epochs, seconds)]
+        elif reached.any():
+            missed = f" ({reached.sum()} of {len(reached)})"
+            row += [f"{values[reached].mean():.1f}{missed}" for values in (epochs, seconds)]
+        else:
             row += ["never", ""]
-            continue
-        seconds = [
-            seconds_to(goal, list(zip(run["seconds"], run["accuracies"], strict=True)))
-            for run in runs
-        ]
-        missed = "" if reached.all() else f" ({reached.sum()} of {len(reached)})"
-        row += [
-            f"{epochs[reached].mean():.1f}{missed}",
-            f"{np.mean([s for s in seconds if s is not None]):.1f}",
-        ]
     return [*row, plus_minus(curves.final(*network), curves.ratio)]
 
 

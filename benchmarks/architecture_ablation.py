@@ -1,5 +1,10 @@
 """Each of the paper's changes to LeNet-5 makes it more accurate.
 
+It is open: no difference is significant in four trials with 10,000 images of MNIST. All changes
+together gain 0.0042 ± 0.0056. Most of it is the logarithmic rectifier's in place of the sigmoid,
+0.0031 added fourth and 0.0033 added last (p = 0.069 and 0.060); the 28 times as many parameters of
+more kernels and hidden units cost four times the time.
+
 From LeNet-5 to the Deep LeNet one change at a time: more kernels, more hidden units, the maximum in
 place of the mean, the logarithmic rectifier in place of the sigmoid, softmax in place of sigmoid
 outputs; and then each change alone taken back from the Deep LeNet. All have the same epochs, on
@@ -16,8 +21,16 @@ import time
 import numpy as np
 from experiments import ARCHITECTURES, TITLES, ExperimentParser, run_experiment
 from reporting import made_by, table, to_png
-from trials import draw_trials, draw_tuning
-from verdicts import claim, format_claims, interval, overlap, plus_minus, verdict_of
+from trials import draw_tuned_trials
+from verdicts import (
+    claim,
+    compare,
+    describe_overlap,
+    format_claims,
+    overlap,
+    plus_minus,
+    verdict_of,
+)
 
 from sklenet import DeepLeNetClassifier
 from sklenet.plotting.style import COLOURS
@@ -39,12 +52,11 @@ RECIPES = {
 }
 STEPS = [tuple(CHANGES)[:n] for n in range(len(CHANGES) + 1)]
 UNDONE = {change: tuple(other for other in CHANGES if other != change) for change in CHANGES}
-LEVEL = 0.05
 PICTURE = "ablation.png"
 
 
 def main(argv=None):
-    run_experiment(make_parser(), argv, load_images, measure, judge, make_page, draw)
+    run_experiment(make_parser(), argv, draw_tuned_trials, measure, judge, make_page, draw)
 
 
 def make_parser():
@@ -52,11 +64,6 @@ def make_parser():
     parser.add_size("--n-train", 20, "training images", digits=250, mnist=10_000)
     parser.add_size("--epochs", 1, "epochs of a training", digits=5, mnist=10)
     return parser
-
-
-def load_images(options):
-    trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
-    return draw_tuning(options.data, options.n_train), trials
 
 
 def measure(options, data, journal):
@@ -116,19 +123,18 @@ class Effect:
 
     def __init__(self, result, change, before, after):
         without, having = (accuracies(result, changes) for changes in (before, after))
-        data = result["data"]
+        ratio = test_train_ratio(result["data"])
         self.change = change
-        ratio = data["test images"] / data["training images"]
-        self.mean, self.half_width = interval(np.subtract(having, without), ratio)
+        self.mean, self.half_width, self.outcome = compare(having, without, ratio)
         self.p = corrected_t_test(having, without, ratio)
-
-    @property
-    def outcome(self):
-        return "open" if self.p >= LEVEL else "ahead" if self.mean > 0 else "behind"
 
     def __str__(self):
         p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
         return f"{self.mean:+.4f} ± {self.half_width:.4f}, {p}"
+
+
+def test_train_ratio(data):
+    return data["test images"] / data["training images"]
 
 
 def accuracies(result, changes):
@@ -186,11 +192,14 @@ def make_page(result):
 
 {data["training images"]:,} training images of {TITLES[data["name"]]}, {data["epochs"]} epochs,
 {data["test images"]:,} test images in each of {data["trials"]} trials, no two of which share one:
-means and 95 % intervals (Student's t over the trials). What a change adds has p and the interval of
-the corrected resampled t-test of Nadeau and Bengio; it counts where p is below {LEVEL:g}.
-Fit times are medians. Learning rate and weight decay are those of
+means and 95 % intervals (Student's t over the trials{describe_overlap(data)}). What a change adds
+has p and the wider interval of the corrected resampled t-test of Nadeau and Bengio, with
+{test_train_ratio(data):.2g} test images to a training image; it counts where p is below 0.05. Many
+are compared: one in twenty of no effect is expected to seem one. Fit times are medians. Learning
+rate and weight decay are those of
 {"; ".join(f"{lr:g}, {decay:g}" for lr, decay in RECIPES[data["name"]])}
 that are best on other images after half as many epochs.
+{describe_ends(result)}
 
 {table(header, steps)}
 
@@ -203,6 +212,19 @@ row is the same comparison as the last one above.
 
 {made_by(result)}
 """
+
+
+def describe_ends(result):
+    """Name the networks for which a better recipe may lie beyond those that were tried."""
+    recipes = RECIPES[result["data"]["name"]]
+    names = [
+        recipe["network"]
+        for recipe in result["recipes"]
+        if (recipe["lr"], recipe["weight_decay"]) in (recipes[0], recipes[-1])
+    ]
+    if not names:
+        return "None is the first or the last of these."
+    return f"Better ones may lie beyond the first and the last, the choice of {'; '.join(names)}."
 
 
 def describe(what, changes, effect, result):

@@ -26,7 +26,16 @@ from experiments import TITLES, ExperimentParser, run_experiment
 from reporting import made_by, table, to_png
 from torch.nn import functional
 from trials import draw_trials
-from verdicts import claim, compare, count_leads, format_claims, interval, overlap, plus_minus
+from verdicts import (
+    claim,
+    compare,
+    count_leads,
+    describe_overlap,
+    format_claims,
+    interval,
+    overlap,
+    plus_minus,
+)
 
 from sklenet.baselines import METHODS, make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
@@ -306,13 +315,12 @@ first; below, for comparison, on the data set of the training.
 
 ![Accuracy on the other data set](other_data_set.png)
 """
-    widened = ", widened for the overlap of their training images" if scores.ratio else ""
     return f"""# Generalisation
 
 {format_claims(result["claims"])}
 
 Accuracy on {data["test images"]:,} test images in each of {data["trials"]} trials, no two of which
-share one: the mean and its 95 % interval (Student's t over the trials{widened}).
+share one: the mean and its 95 % interval (Student's t over the trials{describe_overlap(data)}).
 All methods of a trial see the same training and test images. The second table of each pair has the
 difference of deep_lenet to each method, trial by trial: "ahead" and "behind" where its interval
 leaves out zero, else "open". Many intervals are compared: one in twenty of the true draws is

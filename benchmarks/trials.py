@@ -33,18 +33,25 @@ def draw_trials(data, n_trials, n_train=None, is_tuned=False):
 def draw_tuning(data, n_train):
     """Return images to choose recipes on, none of which is a test image of a trial.
 
-    Of MNIST's training images `n_train` to train on and 10,000 to validate on; of the digits a
-    third, two of three to train on.
+    Of MNIST's training images `n_train` to train on and 10,000 to validate on; of a third of the
+    digits at most two of three to train on.
     """
     if data == "digits":
         _, X, _, y = set_aside(*load_digits_images())
-        n_train, n_validation = None, len(y) // 3
+        n_validation = len(y) // 3
+        n_train = min(n_train, len(y) - n_validation)
     else:
         X, _, y, _ = fetch_mnist()
         n_validation = 10_000
     return train_test_split(
         X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
     )
+
+
+def draw_tuned_trials(options):
+    """Return images to choose recipes on and the trials, of the sizes that the options ask for."""
+    trials = draw_trials(options.data, options.trials, options.n_train, is_tuned=True)
+    return draw_tuning(options.data, options.n_train), trials
 
 
 def set_aside(X, y):

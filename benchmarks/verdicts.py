@@ -18,6 +18,11 @@ def overlap(data):
     return 1 / (data["trials"] - 1) if data["name"] == "digits" else 0
 
 
+def describe_overlap(data):
+    """Put what `overlap` does to an interval into words, for the end of a sentence."""
+    return ", widened for the overlap of their training images" if overlap(data) else ""
+
+
 def interval(values, test_train_ratio=0):
     """Return the mean of a value per trial and the half-width of its 95 % interval (Student).
 
@@ -53,10 +58,10 @@ def verdict_of(outcomes):
     return "open" if outcomes == {"open"} else "fails"
 
 
-def count_leads(comparisons, digits=4):
+def count_leads(comparisons, digits=4, unit=""):
     """Return the verdict on a claim to be ahead everywhere, how large the lead is, and the rest.
 
-    `comparisons` has, by the name of each case, what `compare` returns.
+    `comparisons` has, by the name of each case, what `compare` returns, in this unit.
     """
     by_lead = sorted(comparisons, key=lambda case: comparisons[case][0])
     cases = {
@@ -65,7 +70,7 @@ def count_leads(comparisons, digits=4):
     }
     counts = ", ".join(f"{len(names)} {outcome}" for outcome, names in cases.items() if names)
     ends = " to ".join(
-        f"{comparisons[case][0]:+.{digits}f} ± {comparisons[case][1]:.{digits}f} ({case})"
+        f"{comparisons[case][0]:+.{digits}f} ± {comparisons[case][1]:.{digits}f}{unit} ({case})"
         for case in dict.fromkeys([by_lead[0], by_lead[-1]])
     )
     details = " ".join(

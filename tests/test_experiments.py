@@ -170,7 +170,7 @@ def test_trials_share_no_test_image():
 
 
 def test_recipes_are_chosen_on_images_of_their_own():
-    X, X_validation, y, _ = trials.draw_tuning("digits", 100)
+    X, X_validation, y, _ = trials.draw_tuning("digits", 1000)
     tuning = {image.tobytes() for image in np.concatenate([X, X_validation])}
     assert len(X) == len(y) == 2 * len(X_validation) + 2
     for X_train, X_test, _, _ in trials.draw_trials("digits", 5, is_tuned=True):
@@ -309,6 +309,88 @@ def test_paper_table_compares_trial_by_trial():
     assert rows["svm"].p_values(rows["deep_lenet"]) == pytest.approx([2**-34, 2.4e-5], rel=0.03)
     assert [claim["verdict"] for claim in paper_table.judge(result)] == ["holds", "holds"]
     assert rows["deep_lenet"].rates == [0.995, 0.99]
+
+
+def test_what_a_change_adds_has_its_sign():
+    changes = list(architecture_ablation.CHANGES)
+    accuracies = [0.90, 0.92, 0.91, 0.93, 0.95, 0.96]
+    of_networks = dict(zip(architecture_ablation.STEPS, accuracies, strict=True))
+    of_networks |= {tuple(c for c in changes if c != changes[0]): 0.97}
+    of_networks |= {others: 0.94 for others in list(architecture_ablation.UNDONE.values())[1:4]}
+    runs = [
+        {
+            "network": architecture_ablation.name_of(network),
+            "trial": trial,
+            "accuracy": accuracy + 1e-4 * trial * (1 + number),
+        }
+        for trial in range(3)
+        for number, (network, accuracy) in enumerate(of_networks.items())
+    ]
+    result = {"data": {"test images": 100, "training images": 400}, "runs": runs}
+    added = [effect.mean for effect in architecture_ablation.added(result)]
+    assert_allclose(added, [0.02, -0.01, 0.02, 0.02, 0.01], atol=1e-3)
+    undone = [effect.mean for effect in architecture_ablation.undone(result)]
+    assert_allclose(undone, [-0.01, 0.02, 0.02, 0.02, 0.01], atol=1e-3)
+    verdicts = [claim["verdict"] for claim in architecture_ablation.judge(result)]
+    assert verdicts == ["holds", "holds in part", "holds in part"]
+
+
+def test_claims_about_convergence_have_their_direction():
+    """The sigmoid is slow and never gets there on LeNet-5; a beta of 4 diverges."""
+    convergence = activation_convergence
+    curves = {
+        "l_relu": [0.96, 0.97, 0.985],
+        "sigmoid": [0.5, 0.9, 0.96],
+        convergence.SUITED: [0.9, 0.96, 0.97],
+        "l_relu, beta 0.5": [0.95, 0.96, 0.97],
+        "l_relu, beta 4": [0.0, 0.0, 0.0],
+    }
+    runs = []
+    for setting in convergence.SETTINGS:
+        for architecture in convergence.ARCHITECTURES:
+            for activation, accuracies in curves.items():
+                if (activation == convergence.SUITED and setting == convergence.RECIPE) or (
+                    "beta" in activation
+                    and (setting, architecture) != (convergence.RECIPE, "Deep LeNet")
+                ):
+                    continue
+                if (architecture, activation) == ("LeNet-5", "sigmoid"):
+                    accuracies = [0.1, 0.1, 0.1]
+                for trial in range(3):
+                    diverged = convergence.DIVERGED["loss"] if accuracies[-1] == 0 else 0.6
+                    runs.append(
+                        {
+                            "setting": setting,
+                            "architecture": architecture,
+                            "activation": activation,
+                            "trial": trial,
+                            "lr": 0.1,
+                            "weight_decay": "auto",
+                            "accuracies": [accuracy + 1e-4 * trial for accuracy in accuracies],
+                            "seconds": [2.0, 4.0, 6.0],
+                            "losses": [diverged] * 3,
+                        }
+                    )
+    about = {"name": "mnist", "trials": 3, "epochs": 3}
+    result = {
+        "data": {**about, "training images": 100, "test images": 50},
+        "runs": runs,
+        **{"command": "", "date": "", "versions": {}},
+        "machine": dict.fromkeys(["cpu", "cores", "threads", "device", "precision"], ""),
+    }
+    result["claims"] = convergence.judge(result)
+    assert [claim["verdict"] for claim in result["claims"]] == ["holds"] * 5
+    page = convergence.make_page(result)
+    assert "| LeNet-5, sigmoid | 0.1, none | never |  | never |  | 0.1001 ± 0.0002 |" in page
+    assert "3 trainings diverged" in page
+    assert list(convergence.draw(result)) == convergence.PICTURES
+
+
+def test_seconds_belong_to_the_epochs():
+    run = {"setting": "a", "architecture": "b", "activation": "c", "seconds": [2.0, 6.0]}
+    result = {"data": {"name": "mnist", "epochs": 2}, "runs": [run, run]}
+    curves = activation_convergence.Curves(result)
+    assert_allclose(curves.seconds_at([0.5, 1.25], *"abc"), [1, 3])
 
 
 def test_the_readme_of_the_benchmarks_is_made_from_the_results():
