@@ -3,8 +3,8 @@
 The first part holds: from initial weights of one size the other activations let 39 to 210 times as
 much of it through to C1. The logarithmic rectifier keeps more than the sigmoid, but only a quarter
 to a half of what the rectifier does. Initial weights that suit the sigmoid help: the others then
-let through 7 to 27 times as much. The vanishing is one of the start: in the course of
-the training the sigmoid comes within a factor of 2 to 8 of the others.
+let through 7 to 27 times as much. The vanishing is one of the start: in the course of the training
+the sigmoid comes within a factor of 2 to 8 of the others.
 
 The Deep LeNet and LeNet-5 are trained with each activation, from the initial weights of sklenet,
 whose size suits the activation, and from those of LeCun et al. (1998), which have one size for all.
