@@ -5,8 +5,7 @@ constant rate from the initial weights of LeCun et al. (1998), the setting of th
 sigmoid also from those of sklenet, whose size suits it; and by the default recipe, there also with
 other betas of the logarithmic rectifier. The learning rate is chosen for each of them by trainings
 of the same length, on images that no trial is tested on: it goes up and down by factors of the
-square root of ten until its neighbours are worse. The default recipe may also exchange its weight
-decay of 0.3 for 0.02. The committed result:
+square root of ten until its neighbours are worse. The committed result:
 
     python benchmarks/activation_convergence.py --data mnist \\
         --out benchmarks/results/activation_convergence
@@ -44,10 +43,10 @@ from sklenet.plotting.style import COLOURS, MARKERS
 DESCENT = {"optimizer": "sgd", "lr_schedule": "constant", "label_smoothing": 0.0}
 PLAIN, RECIPE = "plain descent", "default recipe"
 SUITED = "sigmoid, sklenet's weights"
-# Options, callbacks, first guesses of the rate as powers of the square root of ten, weight decays.
+# Options, callbacks, and first guesses of the rate as powers of the square root of ten.
 SETTINGS = {
-    PLAIN: (DESCENT, [UnitGain], [-2, 0], ["auto"]),
-    RECIPE: ({}, [], [-5], [0.3, 0.02]),
+    PLAIN: (DESCENT, [UnitGain], [-2, 0]),
+    RECIPE: ({}, [], [-5]),
 }
 BETAS = {"digits": [], "mnist": [0.5, 2, 4]}
 POWERS = range(-10, 5)  # rates from 1e-5 to 100
@@ -83,13 +82,13 @@ def measure(options, data, journal):
         for architecture in ARCHITECTURES
         for activation in list_activations(setting, options.activations)
     ] + [(RECIPE, "Deep LeNet", f"l_relu, beta {beta:g}") for beta in BETAS[options.data]]
-    recipes = {network: tune(network, tuning, options.epochs, journal) for network in networks}
+    rates = {network: tune(network, tuning, options.epochs, journal) for network in networks}
     runs = []
     for trial, images in enumerate(trials):
-        for network, recipe in recipes.items():
+        for network, lr in rates.items():
             name = f"{', '.join(network)}, trial {trial}"
-            numbers = journal.measure(name, follow, network, recipe, trial, images, options.epochs)
-            runs.append({**describe(network), **describe_recipe(recipe), "trial": trial, **numbers})
+            numbers = journal.measure(name, follow, network, lr, trial, images, options.epochs)
+            runs.append({**describe(network), "lr": lr, "trial": trial, **numbers})
     _, X_test, _, _ = trials[0]
     about = {"name": options.data, "trials": options.trials, "epochs": options.epochs}
     return {
@@ -108,44 +107,33 @@ def describe(network):
     return dict(zip(["setting", "architecture", "activation"], network, strict=True))
 
 
-def describe_recipe(recipe):
-    return dict(zip(["lr", "weight_decay"], recipe, strict=True))
-
-
 def tune(network, images, epochs, journal):
-    """Return the learning rate and the weight decay with the best accuracy on validation images.
+    """Return the learning rate with the best accuracy on validation images.
 
     The trainings are as long as those of the trials: the sigmoid can stay on the plateau of its
     loss for half of one. Equal accuracies are told apart by the training loss.
     """
-    _, _, guesses, weight_decays = SETTINGS[network[0]]
     scores = {}
 
-    def score(power, weight_decay):
-        if (power, weight_decay) not in scores:
-            recipe = (10 ** (power / 2), weight_decay)
-            name = f"{', '.join(network)}: lr {recipe[0]:.2g}, weight decay {weight_decay}"
-            scores[power, weight_decay] = tuple(
-                journal.measure(name, validate, network, recipe, images, epochs)
-            )
-        return scores[power, weight_decay]
+    def score(power):
+        if power not in scores:
+            lr = 10 ** (power / 2)
+            name = f"{', '.join(network)}: lr {lr:.2g}"
+            scores[power] = tuple(journal.measure(name, validate, network, lr, images, epochs))
+        return scores[power]
 
-    power = max(guesses, key=lambda p: score(p, weight_decays[0]))
-    for weight_decay in weight_decays:
-        while True:
-            near = [p for p in (power - 1, power, power + 1) if p in POWERS]
-            best = max(near, key=lambda p: score(p, weight_decay))
-            if best == power:
-                break
-            power = best
-    power, weight_decay = max(scores, key=scores.get)
-    return 10 ** (power / 2), weight_decay
+    *_, guesses = SETTINGS[network[0]]
+    best, power = max(guesses, key=score), None
+    while best != power:
+        power = best
+        best = max((p for p in (power, power - 1, power + 1) if p in POWERS), key=score)
+    return 10 ** (power / 2)
 
 
-def validate(network, recipe, images, epochs):
+def validate(network, lr, images, epochs):
     """Train a network; return its accuracy on validation images and its negative training loss."""
     X, X_validation, y, y_validation = images
-    classifier = make_classifier(network, recipe, 0, epochs)
+    classifier = make_classifier(network, lr, 0, epochs)
     try:
         accuracy = classifier.fit(X, y).score(X_validation, y_validation)
     except ValueError as error:
@@ -154,11 +142,11 @@ def validate(network, recipe, images, epochs):
     return accuracy, -classifier.loss_
 
 
-def follow(network, recipe, seed, images, epochs):
+def follow(network, lr, seed, images, epochs):
     """Train a network; return its test accuracy, seconds and training loss after each epoch."""
     X, X_test, y, y_test = images
     clock = AccuracyClock(X_test, y_test)
-    classifier = make_classifier(network, recipe, seed, epochs, clock)
+    classifier = make_classifier(network, lr, seed, epochs, clock)
     try:
         classifier.fit(X, y)
     except ValueError as error:
@@ -169,15 +157,15 @@ def follow(network, recipe, seed, images, epochs):
     return {"accuracies": accuracies, "seconds": seconds, "losses": classifier.loss_curve_}
 
 
-def make_classifier(network, recipe, seed, epochs, *callbacks):
+def make_classifier(network, lr, seed, epochs, *callbacks):
     setting, architecture, activation = network
-    parameters, makers, _, _ = SETTINGS[setting]
+    parameters, makers, _ = SETTINGS[setting]
     makers = [] if activation == SUITED else makers
     return DeepLeNetClassifier(
         module_of(activation),
         **ARCHITECTURES[architecture],
         **parameters,
-        **describe_recipe(recipe),
+        lr=lr,
         max_epochs=epochs,
         # The choice for a name, which "auto" does not make for the beta of a callable.
         precision=str(resolve_precision("auto", resolve_device("auto"))).removeprefix("torch."),
@@ -304,7 +292,7 @@ def judge(result):
 
 def make_page(result):
     curves, data = Curves(result), result["data"]
-    header = ["network", "lr, weight decay"]
+    header = ["network", "rate"]
     for goal in GOALS:
         header += [f"epochs to {goal:g}", f"seconds to {goal:g}"]
     header += ["final accuracy"]
@@ -348,8 +336,7 @@ epochs.{diverged}
 
 def describe_curves(curves, *network):
     runs = curves.of(*network)
-    decay = runs[0]["weight_decay"]
-    row = [", ".join(network[1:]), f"{runs[0]['lr']:.2g}, {'none' if decay == 'auto' else decay}"]
+    row = [", ".join(network[1:]), f"{runs[0]['lr']:.2g}"]
     for goal in GOALS:
         epochs = curves.epochs_to(goal, *network)
         seconds = curves.seconds_at(epochs, *network)
