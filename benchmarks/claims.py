@@ -46,9 +46,9 @@ def make_page():
 
 PAGE = """# Benchmarks
 
-Each script here states its claim and what came of it in its first lines, measures all contenders in
-one run, and writes a page, its numbers as JSON, and its pictures into a folder of `results/`. The
-command that made a result stands at its end.
+Each script here measures all contenders in one run and writes a page, its numbers as JSON, and its
+pictures, if it has any, into a folder of `results/`. The command that made a result stands at its
+end. The first lines of a script say what it measures and, of the paper's claims, what came of them.
 
 ## The paper's claims
 
@@ -88,7 +88,8 @@ python benchmarks/gradient_flow.py --out build/gradient_flow
 
 ## How fast, how accurate
 
-Their results are in the folder of the same name.
+The results are in the folders of the same names, those of `compare_methods.py` in
+[`mnist`](results/mnist).
 
 | script | what it measures |
 | :--- | :--- |

@@ -73,7 +73,10 @@ def run_experiment(parser, argv, load, measure, judge, make_page, draw, precisio
     options, data = parser.read(argv, load_all)
     result = data if options.redraw else measure_all(parser, options, data, measure, precision)
     result["claims"] = judge(result)
-    pictures = draw(result) if options.out else {}
+    try:
+        pictures = draw(result) if options.out else {}
+    except OSError as error:  # such as the examples of MNIST that a picture shows
+        parser.error(f"the pictures cannot be made: {' '.join(str(error).split())}")
     result["pictures"] = list(pictures)
     parser.report(options, result, {}, make_page(result), pictures)
 
@@ -116,7 +119,8 @@ class UnitGain(Callback):
     """Start from weights of standard deviation ``fan_in ** -0.5``, whatever the activation.
 
     sklenet draws the weights of hidden layers with the gain that suits the activation. Without it
-    they are as LeCun et al. (1998, "Efficient BackProp", section 4.6) drew them.
+    they are as LeCun et al. (1998, "Efficient BackProp", section 4.6) drew them, for a scaled tanh;
+    the logistic sigmoid, whose slope at zero is a quarter of one, is smaller than that rule expects.
     """
 
     def on_train_begin(self, net, **kwargs):

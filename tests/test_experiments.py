@@ -250,24 +250,24 @@ def test_rates_are_tuned_until_the_neighbours_are_worse(monkeypatch):
     best = 10**1.5
     tried = []
 
-    def validate(network, recipe, *args):
-        tried.append(recipe)
-        return 1 - abs(np.log10(recipe[0] / best)) / 10, -1.0
+    def validate(network, lr, *args):
+        tried.append(lr)
+        return 1 - abs(np.log10(lr / best)) / 10, -1.0
 
     monkeypatch.setattr(activation_convergence, "validate", validate)
     network = (activation_convergence.PLAIN, "LeNet-5", "sigmoid")
-    rate, _ = activation_convergence.tune(network, None, 1, journal.Journal())
+    rate = activation_convergence.tune(network, None, 1, journal.Journal())
     assert rate == pytest.approx(best)
     assert len(tried) == len(set(tried))
 
 
 def test_equal_rates_are_told_apart_by_their_loss(monkeypatch):
-    def validate(network, recipe, *args):
-        return 0.1, -abs(np.log10(recipe[0]))
+    def validate(network, lr, *args):
+        return 0.1, -abs(np.log10(lr))
 
     monkeypatch.setattr(activation_convergence, "validate", validate)
     network = (activation_convergence.RECIPE, "LeNet-5", "sigmoid")
-    rate, _ = activation_convergence.tune(network, None, 1, journal.Journal())
+    rate = activation_convergence.tune(network, None, 1, journal.Journal())
     assert rate == pytest.approx(1)
 
 
@@ -286,9 +286,9 @@ def test_epochs_to_an_accuracy_are_fractions():
 def test_a_rate_that_diverges_is_never_chosen():
     images = trials.draw_tuning("digits", 100)
     network = (activation_convergence.PLAIN, "LeNet-5", "relu")
-    accuracy, _ = activation_convergence.validate(network, (1e4, "auto"), images, 1)
+    accuracy, _ = activation_convergence.validate(network, 1e4, images, 1)
     assert accuracy == 0
-    numbers = activation_convergence.follow(network, (1e4, "auto"), 0, images, 1)
+    numbers = activation_convergence.follow(network, 1e4, 0, images, 1)
     assert numbers["accuracies"] == [0.0]
 
 
@@ -365,7 +365,6 @@ def test_claims_about_convergence_have_their_direction():
                             "activation": activation,
                             "trial": trial,
                             "lr": 0.1,
-                            "weight_decay": "auto",
                             "accuracies": [accuracy + 1e-4 * trial for accuracy in accuracies],
                             "seconds": [2.0, 4.0, 6.0],
                             "losses": [diverged] * 3,
@@ -381,7 +380,7 @@ def test_claims_about_convergence_have_their_direction():
     result["claims"] = convergence.judge(result)
     assert [claim["verdict"] for claim in result["claims"]] == ["holds"] * 5
     page = convergence.make_page(result)
-    assert "| LeNet-5, sigmoid | 0.1, none | never |  | never |  | 0.1001 ± 0.0002 |" in page
+    assert "| LeNet-5, sigmoid | 0.1 | never |  | never |  | 0.1001 ± 0.0002 |" in page
     assert "3 trainings diverged" in page
     assert list(convergence.draw(result)) == convergence.PICTURES
 
