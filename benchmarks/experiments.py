@@ -120,7 +120,7 @@ class UnitGain(Callback):
 
     sklenet draws the weights of hidden layers with the gain that suits the activation. Without it
     they are as LeCun et al. (1998, "Efficient BackProp", section 4.6) drew them, for a scaled tanh;
-    the logistic sigmoid, whose slope at zero is a quarter of one, is smaller than that rule expects.
+    the logistic sigmoid, whose slope at zero is a quarter, is flatter than that rule expects.
     """
 
     def on_train_begin(self, net, **kwargs):
