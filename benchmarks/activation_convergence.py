@@ -1,5 +1,11 @@
 """LeNet-5 learns slowly because of its sigmoid; the logarithmic rectifier cures that.
 
+The first part holds on 10,000 images of MNIST: by plain gradient descent from LeCun's weights the
+sigmoid does not reach 0.95 in ten epochs, all others do in one to three. But every other activation
+cures it as well as the logarithmic rectifier, whose lead over them is open but for elu on the Deep
+LeNet; initial weights that suit the sigmoid bring it to 0.95 in four epochs; and by the default
+recipe it needs two to three. What beta does to the logarithmic rectifier is open.
+
 LeNet-5 and the Deep LeNet learn with each of six activations: by plain gradient descent at a
 constant rate from the initial weights of LeCun et al. (1998), the setting of the claim, with the
 sigmoid also from those of sklenet, whose size suits it; and by the default recipe, there also with
@@ -384,7 +390,7 @@ def draw_curves(curves, what, data):
                     label=activation,
                 )
                 band = (mean - half_width, mean + half_width)
-                ax.fill_between(epochs, *band, color=COLOURS[number], alpha=0.15, linewidth=0)
+                ax.fill_between(epochs, *band, color=COLOURS[number], alpha=0.1, linewidth=0)
             ax.set_title(f"{architecture}, {setting}", fontsize=10)
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.grid(alpha=0.3)

@@ -10,6 +10,7 @@ FOLDER = Path(__file__).parent
 EXPERIMENTS = [
     "paper_table",
     "generalization",
+    "activation_convergence",
     "gradient_flow",
     "architecture_ablation",
 ]  # in the order of the page
