@@ -77,7 +77,8 @@ def interruption_at_the_end():
 
 def digest_of_code():
     """Tell apart the versions of all code of sklenet and of this folder that is in use."""
-    folders = {Path(sklenet.__file__).parent, Path(__file__).parent}
-    files = {Path(getattr(module, "__file__", None) or "") for module in sys.modules.values()}
+    folders = {Path(module).resolve().parent for module in (sklenet.__file__, __file__)}
+    modules = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    files = {Path(module).resolve() for module in modules}
     own = sorted(file for file in files if not folders.isdisjoint(file.parents))
     return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()[:16]

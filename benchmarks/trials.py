@@ -43,6 +43,11 @@ def draw_tuning(data, n_train):
     else:
         X, _, y, _ = fetch_mnist()
         n_validation = 10_000
+        if n_train > len(y) - n_validation:
+            raise ValueError(
+                f"argument --n-train: {n_validation:,} of MNIST's {len(y):,} training images are "
+                f"to choose recipes on; {n_train:,} do not remain"
+            )
     return train_test_split(
         X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
     )

@@ -1,12 +1,16 @@
 """What the trials of an experiment say about its claims: intervals, comparisons, verdicts.
 
 The outcome of a comparison is "ahead" or "behind" where the 95 % interval says so, else "open". A
-claim that names several comparisons holds where all are ahead, holds in part where some are, is
-open where none is ahead or behind, and fails else.
+claim that names several comparisons holds where all are ahead, holds in part where some are and no
+more are behind, is open where all are open, and fails else.
 """
+
+from collections import Counter
 
 import numpy as np
 from scipy import stats
+
+OUTCOMES = ["ahead", "open", "behind"]
 
 
 def overlap(data):
@@ -52,10 +56,17 @@ def compare(ours, others, test_train_ratio=0):
 
 
 def verdict_of(outcomes):
-    outcomes = set(outcomes)
-    if "ahead" in outcomes:
-        return "holds" if outcomes == {"ahead"} else "holds in part"
-    return "open" if outcomes == {"open"} else "fails"
+    counts = Counter(outcomes)
+    for verdict, outcome in (("holds", "ahead"), ("open", "open")):
+        if set(counts) == {outcome}:
+            return verdict
+    return "holds in part" if counts["ahead"] >= max(1, counts["behind"]) else "fails"
+
+
+def describe_counts(outcomes):
+    """Say how many comparisons came out how."""
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name])
 
 
 def count_leads(comparisons, digits=4, unit=""):
@@ -66,9 +77,8 @@ def count_leads(comparisons, digits=4, unit=""):
     by_lead = sorted(comparisons, key=lambda case: comparisons[case][0])
     cases = {
         outcome: [case for case in by_lead if comparisons[case][2] == outcome]
-        for outcome in ("ahead", "open", "behind")
+        for outcome in OUTCOMES
     }
-    counts = ", ".join(f"{len(names)} {outcome}" for outcome, names in cases.items() if names)
     ends = " to ".join(
         f"{comparisons[case][0]:+.{digits}f} ± {comparisons[case][1]:.{digits}f}{unit} ({case})"
         for case in dict.fromkeys([by_lead[0], by_lead[-1]])
@@ -78,8 +88,8 @@ def count_leads(comparisons, digits=4, unit=""):
         for outcome in ("behind", "open")
         if cases[outcome]
     )
-    verdict = verdict_of(outcome for *_, outcome in comparisons.values())
-    return verdict, f"{counts.capitalize()}: {ends}.", details
+    outcomes = [outcome for *_, outcome in comparisons.values()]
+    return verdict_of(outcomes), f"{describe_counts(outcomes)}: {ends}.", details
 
 
 def claim(text, picture, verdict, effect, details=""):

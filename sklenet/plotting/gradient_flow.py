@@ -19,8 +19,8 @@ class GradientFlowDisplay:
         Names of the layers, from the input to the output.
     sizes : dict of str to array-like of shape (n_layers,)
         Root mean square of the gradient of the weights of each layer; a line for each key.
-    errors : dict of str to array-like of shape (n_layers,), default=None
-        Half-widths of their intervals.
+    errors : dict of str to array-like of shape (n_layers,) or (2, n_layers), default=None
+        Half-widths of their intervals, or how far these reach below and above.
 
     Attributes
     ----------
