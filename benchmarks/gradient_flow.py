@@ -406,7 +406,7 @@ def draw_epochs(ax, flow, architecture, start):
         )
         band = np.exp(mean - half_width), np.exp(mean + half_width)
         ax.fill_between(epochs, *band, color=colour, alpha=0.15, linewidth=0)
-    ax.set(yscale="log", xlabel="Epoch", ylabel="Gradient in the weights of C1, root mean square")
+    ax.set(yscale="log", xlabel="Epoch", ylabel="Gradient in the weights of C1 (RMS)")
     ax.xaxis.get_major_locator().set_params(integer=True)
 
 
