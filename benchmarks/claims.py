@@ -78,9 +78,10 @@ and contrast in shares of the range.
 
 ## Running them
 
-With `pip install '.[plots,accelerate]'`, each runs on scikit-learn's digits in a few minutes on two
-cores, and with `--data mnist` on MNIST; `--help` lists the rest. With `--out FOLDER` an experiment
-keeps every measurement as soon as it is made: the same command goes on after an interruption.
+With `pip install '.[plots,accelerate]'`, each runs on scikit-learn's digits in two minutes on two
+idle cores, and with `--data mnist` on MNIST; `--help` lists the rest. With `--out FOLDER` an
+experiment keeps every measurement as soon as it is made: the same command goes on after an
+interruption.
 `--redraw` makes the page and the pictures of a folder anew from its numbers.
 
 ```sh

@@ -69,6 +69,21 @@ def test_small_run(script, tmp_path):
     assert run(script, tmp_path, "--redraw") == (numbers, page)
 
 
+@pytest.mark.mnist
+@pytest.mark.parametrize(
+    "script", [generalization, paper_table], ids=lambda script: script.__name__
+)
+def test_small_run_on_mnist(script, tmp_path, monkeypatch, mnist):
+    few = {name: values[-2:] for name, values in generalization.STRENGTHS["mnist"].items()}
+    monkeypatch.setitem(generalization.STRENGTHS, "mnist", few)
+    arguments = ["--data", "mnist", "--trials", "2"]
+    numbers, page = run(script, tmp_path, *SMALL[script], *arguments)
+    assert (numbers["data"]["name"], numbers["data"]["trials"]) == ("mnist", 2)
+    for claim in numbers["claims"]:
+        assert claim["claim"] in page
+    assert ("digits to MNIST" in page) == (script is generalization)
+
+
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
     arguments = [*SMALL[paper_table], "--trials", "2"]
     follow, calls = paper_table.follow, []
