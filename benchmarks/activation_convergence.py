@@ -70,7 +70,7 @@ def main(argv=None):
 def make_parser():
     parser = ExperimentParser("activation_convergence.py", "How soon each activation learns.")
     parser.add_size("--n-train", 20, "training images", digits=150, mnist=10_000)
-    parser.add_size("--epochs", 1, "epochs of a training", digits=5, mnist=10)
+    parser.add_size("--epochs", 1, "epochs of a training", digits=5, mnist=10, maximum=1000)
     parser.add_argument(
         "--activations",
         nargs="+",

@@ -64,7 +64,7 @@ def main(argv=None):
 def make_parser():
     parser = ExperimentParser("architecture_ablation.py", "What each change to LeNet-5 buys.")
     parser.add_size("--n-train", 20, "training images", digits=250, mnist=10_000)
-    parser.add_size("--epochs", 1, "epochs of a training", digits=10, mnist=10)
+    parser.add_size("--epochs", 1, "epochs of a training", digits=10, mnist=10, maximum=1000)
     return parser
 
 

@@ -68,7 +68,7 @@ def run_experiment(parser, argv, load, measure, judge, make_page, draw, precisio
             return load(options)
         if not options.out:
             raise ValueError("argument --redraw: needs --out, the folder with the numbers")
-        return json.loads((options.out / parser.file_names()[1]).read_text())
+        return read_numbers(parser, options.out / parser.file_names()[1])
 
     options, data = parser.read(argv, load_all)
     result = data if options.redraw else measure_all(parser, options, data, measure, precision)
@@ -79,6 +79,20 @@ def run_experiment(parser, argv, load, measure, judge, make_page, draw, precisio
         parser.error(f"the pictures cannot be made: {' '.join(str(error).split())}")
     result["pictures"] = list(pictures)
     parser.report(options, result, {}, make_page(result), pictures)
+
+
+def read_numbers(parser, path):
+    """Return what an earlier run of this script has written."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"argument --redraw: cannot read the numbers of a finished run in {path}: {error}"
+        ) from error
+    command = result.get("command", "") if isinstance(result, dict) else ""
+    if parser.prog not in command:
+        raise ValueError(f"argument --redraw: {path} does not hold numbers of {parser.prog}")
+    return result
 
 
 def measure_all(parser, options, data, measure, precision):
@@ -111,7 +125,7 @@ def open_journal(parser, options, run):
     circumstances = {key: run[key] for key in ("machine", "versions")}
     try:
         return Journal(path, {"settings": settings, "code": digest_of_code(), **circumstances})
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.error(f"argument --out: {error}")
 
 

@@ -65,7 +65,7 @@ def main(argv=None):
 def make_parser():
     parser = ExperimentParser("gradient_flow.py", "The gradient in each layer.")
     parser.add_size("--n-train", 20, "training images", digits=200, mnist=10_000)
-    parser.add_size("--epochs", 1, "epochs of a training", digits=2, mnist=5)
+    parser.add_size("--epochs", 1, "epochs of a training", digits=2, mnist=5, maximum=1000)
     return parser
 
 

@@ -23,7 +23,11 @@ class Journal:
         if path is None:
             return
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        entries = [json.loads(line) for line in lines if line.endswith("\n")]
+        try:
+            entries = [json.loads(line) for line in lines if line.endswith("\n")]
+            measured = {name: numbers for name, numbers in entries[1:]}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged; delete the file") from error
         if not entries:
             path.write_text(json.dumps(run) + "\n")
             return
@@ -32,7 +36,7 @@ class Journal:
                 f"{path} is the beginning of a run with other arguments, on another machine or "
                 "with other code; finish that run as it was, or delete the file"
             )
-        self.measured = dict(entries[1:])
+        self.measured = measured
         path.write_text("".join(lines[: len(entries)]))
         print(f"Going on after {len(self.measured)} measurements in {path}", flush=True)
 

@@ -148,6 +148,40 @@ def test_measurements_of_another_run_are_refused(part, tmp_path, monkeypatch, ca
     assert path.exists()
 
 
+@pytest.mark.parametrize("content", ["garbage\n", "{}\n3\n", '{}\n["name"]\n', "\n\n"])
+def test_damaged_measurements_are_refused(content, tmp_path, capsys):
+    path = tmp_path / "paper_table.unfinished.jsonl"
+    path.write_text(content)
+    with pytest.raises(SystemExit):
+        run(paper_table, tmp_path)
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert f"argument --out: {path} is damaged" in error
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read the numbers of a finished run"),
+        ("", "cannot read the numbers of a finished run"),
+        ("[]", "does not hold numbers of paper_table.py"),
+        ('{"command": "python benchmarks/scaling.py"}', "does not hold numbers of paper_table.py"),
+    ],
+)
+def test_what_are_no_numbers_is_not_redrawn(content, message, tmp_path, capsys):
+    path = tmp_path / "paper_table.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SystemExit):
+        run(paper_table, tmp_path, "--redraw")
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "argument --redraw" in error
+    assert str(path) in error
+    assert message in error
+
+
 @pytest.mark.parametrize("script", SMALL, ids=lambda script: script.__name__)
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -131,5 +131,17 @@ def test_a_classifier_without_confidence_is_refused():
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         display(X[:4])
-    with pytest.raises(ValueError, match="n_mistakes must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_mistakes must be a positive integer, got 0"):
         display(n_mistakes=0)
+
+
+def test_labels_and_predictions_of_different_types_are_refused():
+    X, y = np.zeros((4, 8, 8)), np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="string and number"):
+        MistakesDisplay.from_predictions(X, y.astype(str), y, np.ones(4))
+
+
+def test_labels_may_be_a_column():
+    X, y = np.arange(256).reshape(4, 8, 8), np.array([0, 1, 0, 1])
+    display = MistakesDisplay.from_predictions(X, y[:, None], 1 - y, np.ones(4))
+    assert_array_equal(display.y_true, y)

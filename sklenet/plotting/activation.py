@@ -1,5 +1,7 @@
 """Activation functions and their derivatives."""
 
+from numbers import Real
+
 import torch
 
 from ..activations import make_activation
@@ -70,8 +72,9 @@ class ActivationDisplay:
         TypeError
             If an activation is no name and no callable, or one in a sequence is no name.
         """
-        if not 0 < limit < float("inf"):
-            raise ValueError(f"limit must be a positive number, got {limit}.")
+        is_number = isinstance(limit, Real)
+        if not (is_number and 0 < limit < float("inf")):
+            raise ValueError(f"limit must be a positive number, got {limit!r}.")
         if isinstance(activations, str):
             activations = [activations]
         if not isinstance(activations, dict):

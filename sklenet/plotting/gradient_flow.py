@@ -3,7 +3,7 @@
 import numpy as np
 
 from .fitted import fitted_attribute
-from .style import COLOURS, MARKERS, axes_or_new
+from .style import COLOURS, MARKERS, axes_or_new, check_count
 
 __all__ = ["GradientFlowDisplay"]
 
@@ -72,10 +72,9 @@ class GradientFlowDisplay:
         Raises
         ------
         ValueError
-            If nothing was recorded, or if `n_epochs` is less than one.
+            If nothing was recorded, or if `n_epochs` is no positive integer.
         """
-        if n_epochs < 1:
-            raise ValueError(f"n_epochs must be at least 1, got {n_epochs}.")
+        check_count("n_epochs", n_epochs)
         history = fitted_attribute(estimator, "history_")
         recorded = [
             (number, epoch["event_gradient_size"])

@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import unique_labels
 
 from ..images import ImageFormat, as_array
 from ..scoring import prediction_confidence
-from .style import check_columns, figure_or_new
+from .style import check_count, figure_or_new
 
 __all__ = ["MistakesDisplay"]
 
@@ -88,15 +89,16 @@ class MistakesDisplay:
         Raises
         ------
         ValueError
-            If the arguments are not equally long, if X has no shape of images, or if `n_mistakes`
-            is less than one.
+            If the arguments are not equally long, if labels are strings and predictions numbers or
+            the other way about, if X has no shape of images, or if `n_mistakes` or `n_columns` is
+            no positive integer.
         """
-        if n_mistakes < 1:
-            raise ValueError(f"n_mistakes must be at least 1, got {n_mistakes}.")
+        check_count("n_mistakes", n_mistakes)
         X = as_array(X)
-        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-        confidence = np.asarray(confidence, dtype=float)
+        y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+        confidence = column_or_1d(confidence, dtype=float)
         check_consistent_length(X, y_true, y_pred, confidence)
+        unique_labels(y_true, y_pred)  # refuses strings among numbers, which never are equal
         mistakes = np.flatnonzero(y_true != y_pred)
         # A stable sort, so that equally confident mistakes come in the order of the samples.
         mistakes = mistakes[np.argsort(-confidence[mistakes], kind="stable")][:n_mistakes]
@@ -171,7 +173,7 @@ class MistakesDisplay:
         MistakesDisplay
             The display itself.
         """
-        check_columns(n_columns)
+        check_count("n_columns", n_columns)
         n_rows = max(1, math.ceil(len(self.images) / n_columns))
         self.figure_ = figure_or_new(figure, (1.5 * n_columns, 1.8 * n_rows))
         self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)

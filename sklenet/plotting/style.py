@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["COLOURS", "MARKERS", "axes_or_new", "check_columns", "figure_or_new", "mosaic"]
+__all__ = ["COLOURS", "MARKERS", "axes_or_new", "check_count", "figure_or_new", "mosaic"]
 
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
 """The colours of Okabe and Ito, which the colour-blind tell apart, strongest first."""
@@ -54,21 +54,23 @@ def figure_or_new(figure, figsize):
     return plt.figure(figsize=figsize, layout="constrained")
 
 
-def check_columns(n_columns):
-    """Refuse numbers of columns that are none.
+def check_count(name, value):
+    """Refuse what is no number of things.
 
     Parameters
     ----------
-    n_columns : int or None
+    name : str
+        Name of the argument.
+    value : int
         The number.
 
     Raises
     ------
     ValueError
-        If it is neither None nor a positive integer.
+        If it is no positive integer.
     """
-    if n_columns is not None and not (isinstance(n_columns, Integral) and int(n_columns) > 0):
-        raise ValueError(f"n_columns must be a positive integer, got {n_columns!r}.")
+    if isinstance(value, bool) or not (isinstance(value, Integral) and int(value) > 0):
+        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
 def mosaic(images, n_columns=None, gap=1):
@@ -104,8 +106,9 @@ def mosaic(images, n_columns=None, gap=1):
            [ 1.,  1., nan, nan, nan]])
     """
     n_images, height, width = images.shape
-    check_columns(n_columns)
-    if n_columns is None:
+    if n_columns is not None:
+        check_count("n_columns", n_columns)
+    else:
         wanted = math.sqrt(2 * n_images * height / width)
         full = [
             n for n in range(1, n_images + 1) if n_images % n == 0 and wanted / 2 < n < 2 * wanted
