@@ -59,10 +59,10 @@ the basic neural network generalise badly to images, that LeNet-5 generalises bu
 because the gradient of its sigmoid vanishes, and that a wider LeNet-5 with a logarithmic rectifier
 cures that. Each part of this is an experiment, here on MNIST. A comparison is ahead or behind where
 its 95 % interval (after ± or in brackets) or its p says so, and else open; in the ablation that is
-the wider interval of the corrected resampled t-test. A claim holds where all
-of its comparisons are ahead, holds in part where some are and no more are behind, is open where all
-are open, and fails else. There are many comparisons: one in twenty of no difference is expected to
-seem one. This page is made from the results by `python benchmarks/claims.py`.
+the wider interval of the corrected resampled t-test. A claim holds where all of its comparisons are
+ahead, holds in part where some are and no more are behind, is open where all are open, and fails
+else. There are many comparisons: one in twenty of no difference is expected to seem one. This page
+is made from the results by `python benchmarks/claims.py`.
 
 The deep LeNet-5 is also called Deep LeNet and `deep_lenet`, the original one LeNet-5 and `lenet5`;
 C1 and C3 are their convolutions, F5 and F6 their hidden layers. `l_relu` is the logarithmic
@@ -81,8 +81,7 @@ and contrast in shares of the range.
 With `pip install '.[plots,accelerate]'`, each runs on scikit-learn's digits in two minutes on two
 idle cores, and with `--data mnist` on MNIST; `--help` lists the rest. With `--out FOLDER` an
 experiment keeps every measurement as soon as it is made: the same command goes on after an
-interruption.
-`--redraw` makes the page and the pictures of a folder anew from its numbers.
+interruption. `--redraw` makes the page and the pictures of a folder anew from its numbers.
 
 ```sh
 python benchmarks/gradient_flow.py --out build/gradient_flow

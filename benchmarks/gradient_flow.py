@@ -37,7 +37,7 @@ from verdicts import (
     describe_counts,
     describe_overlap,
     format_claims,
-    interval,
+    geometric_interval,
     outcome_of,
     overlap,
     plus_minus,
@@ -200,13 +200,9 @@ class Flow:
         return [run["accuracy"] for run in self._chosen(network)]
 
     def times(self, network, other):
-        """Return how many times more arrives at C1 before the training: the mean, its interval.
-
-        They are those of the logarithm over the trials.
-        """
-        logs = np.log(self.arriving(*network)[:, 0, 0] / self.arriving(*other)[:, 0, 0])
-        mean, half_width = interval(logs, self.ratio)
-        return tuple(float(np.exp(x)) for x in (mean, mean - half_width, mean + half_width))
+        """Return how many times more arrives at C1 before the training: the mean, its interval."""
+        times = self.arriving(*network)[:, 0, 0] / self.arriving(*other)[:, 0, 0]
+        return geometric_interval(times, self.ratio)
 
     def _chosen(self, network):
         keys = ("architecture", "start", "activation")
@@ -323,8 +319,8 @@ def make_page(result):
 {format_claims(result["claims"])}
 
 {data["training images"]:,} images of {TITLES[data["name"]]}, {data["epochs"]} epochs of the default
-recipe in float32, {data["trials"]} trials: means and, of the claims, accuracies and pictures but
-the last, 95 % intervals (Student's t over the trials{describe_overlap(data)}).
+recipe in float32, {data["trials"]} trials: means; for the claims, the accuracies and the first two
+pictures also 95 % intervals (Student's t over the trials{describe_overlap(data)}).
 LeCun's weights have the standard deviation fan_in ** -0.5 in every layer (Y. LeCun, L. Bottou,
 G. Orr, K.-R. Müller, *Efficient BackProp*, 1998, section 4.6), sklenet's are larger in the hidden
 layers by the gain that suits the activation (`sklenet.activations.activation_gain`).
@@ -343,10 +339,9 @@ The first table of each architecture has the root mean square of the gradient in
 layer before the training, on {data["probes"]} training images; what arrives at C1 before and after
 the training; and the test accuracy. The second has the shares of values that are saturated (slope
 below {data["saturated"]:g} of the activation's largest; for a rectifier every negative one, for the
-leaky rectifier, whose smaller slope is just that, none) and of
-units, kernels or neurons, that are dead (saturated for all {data["probes"]} images), before and
-after the training: means over the layers. Where the maximum of four pixels is taken, these are the
-values that remain.
+leaky rectifier, whose smaller slope is just that, none) and of units, kernels or neurons, that are
+dead (saturated for all {data["probes"]} images), before and after the training: means over the
+layers. Where the maximum of four pixels is taken, these are the values that remain.
 
 {pages}{made_by(result)}
 """
@@ -387,10 +382,9 @@ def draw_grid(flow, draw_panel, title):
 def draw_layers(ax, flow, architecture, start):
     sizes, errors = {}, {}
     for name in ACTIVATIONS:
-        logs = np.log(flow.arriving(architecture, start, name)[:, 0])
-        mean, half_width = np.transpose([interval(values, flow.ratio) for values in logs.T])
-        size, *ends = np.exp([mean, mean - half_width, mean + half_width])
-        sizes[name], errors[name] = size, np.abs(np.subtract(ends, size))
+        arriving = flow.arriving(architecture, start, name)[:, 0]
+        size, low, high = np.transpose([geometric_interval(x, flow.ratio) for x in arriving.T])
+        sizes[name], errors[name] = size, [size - low, high - size]
     GradientFlowDisplay(flow.layers, sizes, errors).plot(ax=ax)
     ax.set_ylabel("What arrives, of the output's gradient")
     ax.get_legend().remove()
@@ -398,13 +392,10 @@ def draw_layers(ax, flow, architecture, start):
 
 def draw_epochs(ax, flow, architecture, start):
     for number, name in enumerate(ACTIVATIONS):
-        logs = np.log(flow.read("gradient", architecture, start, name)[..., 0])
-        mean, half_width = np.transpose([interval(values, flow.ratio) for values in logs.T])
+        gradient = flow.read("gradient", architecture, start, name)[..., 0]
+        mean, *band = np.transpose([geometric_interval(x, flow.ratio) for x in gradient.T])
         epochs, colour = np.arange(len(mean)), COLOURS[number]
-        ax.plot(
-            epochs, np.exp(mean), marker=MARKERS[number], color=colour, markersize=4, label=name
-        )
-        band = np.exp(mean - half_width), np.exp(mean + half_width)
+        ax.plot(epochs, mean, marker=MARKERS[number], color=colour, markersize=4, label=name)
         ax.fill_between(epochs, *band, color=colour, alpha=0.15, linewidth=0)
     ax.set(yscale="log", xlabel="Epoch", ylabel="Gradient in the weights of C1 (RMS)")
     ax.xaxis.get_major_locator().set_params(integer=True)

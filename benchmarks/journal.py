@@ -25,7 +25,7 @@ class Journal:
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         try:
             entries = [json.loads(line) for line in lines if line.endswith("\n")]
-            measured = {name: numbers for name, numbers in entries[1:]}
+            measured = dict(entries[1:])
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged; delete the file") from error
         if not entries:
@@ -82,7 +82,7 @@ def interruption_at_the_end():
 def digest_of_code():
     """Tell apart the versions of all code of sklenet and of this folder that is in use."""
     folders = {Path(module).resolve().parent for module in (sklenet.__file__, __file__)}
-    modules = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
-    files = {Path(module).resolve() for module in modules}
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    files = {Path(file).resolve() for file in files if file}
     own = sorted(file for file in files if not folders.isdisjoint(file.parents))
     return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()[:16]

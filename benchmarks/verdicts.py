@@ -39,6 +39,12 @@ def interval(values, test_train_ratio=0):
     return float(np.mean(values)), float(half_width)
 
 
+def geometric_interval(values, test_train_ratio=0):
+    """Return the geometric mean of a value per trial and the ends of its 95 % interval."""
+    mean, half_width = interval(np.log(values), test_train_ratio)
+    return np.exp([mean, mean - half_width, mean + half_width])
+
+
 def plus_minus(values, test_train_ratio=0, digits=4):
     mean, half_width = interval(values, test_train_ratio)
     return f"{mean:.{digits}f} ± {half_width:.{digits}f}"
@@ -57,10 +63,11 @@ def compare(ours, others, test_train_ratio=0):
 
 def verdict_of(outcomes):
     counts = Counter(outcomes)
-    for verdict, outcome in (("holds", "ahead"), ("open", "open")):
-        if set(counts) == {outcome}:
-            return verdict
-    return "holds in part" if counts["ahead"] >= max(1, counts["behind"]) else "fails"
+    if not counts["open"] and not counts["behind"]:
+        return "holds"
+    if not counts["ahead"] and not counts["behind"]:
+        return "open"
+    return "holds in part" if counts["ahead"] >= counts["behind"] else "fails"
 
 
 def describe_counts(outcomes):

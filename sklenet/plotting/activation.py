@@ -72,8 +72,7 @@ class ActivationDisplay:
         TypeError
             If an activation is no name and no callable, or one in a sequence is no name.
         """
-        is_number = isinstance(limit, Real)
-        if not (is_number and 0 < limit < float("inf")):
+        if not (isinstance(limit, Real) and 0 < float(limit) < float("inf")):
             raise ValueError(f"limit must be a positive number, got {limit!r}.")
         if isinstance(activations, str):
             activations = [activations]
@@ -88,7 +87,7 @@ class ActivationDisplay:
         values, derivatives = {}, {}
         with default_settings():
             # An even number of points has none at zero, where many activations have a kink.
-            x = torch.linspace(-limit, limit, 1000, requires_grad=True)
+            x = torch.linspace(-float(limit), float(limit), 1000, requires_grad=True)
             for name, activation in activations.items():
                 y = make_activation(activation)(x.clone())  # it may work in place
                 if y.shape != x.shape:
