@@ -83,6 +83,7 @@ def digest_of_code():
     """Tell apart the versions of all code of sklenet and of this folder that is in use."""
     folders = {Path(module).resolve().parent for module in (sklenet.__file__, __file__)}
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    files = {Path(file).resolve() for file in files if file}
+    # PyTorch has modules whose file, a bare name, does not exist.
+    files = {Path(file).resolve() for file in files if file and Path(file).is_file()}
     own = sorted(file for file in files if not folders.isdisjoint(file.parents))
     return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()[:16]
