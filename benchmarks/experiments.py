@@ -123,8 +123,9 @@ def open_journal(parser, options, run):
         if key not in {"out", "redraw", "arguments"}
     }
     circumstances = {key: run[key] for key in ("machine", "versions")}
+    circumstances |= {"settings": settings, "code": digest_of_code()}
     try:
-        return Journal(path, {"settings": settings, "code": digest_of_code(), **circumstances})
+        return Journal(path, circumstances)
     except (OSError, ValueError) as error:
         parser.error(f"argument --out: {error}")
 
