@@ -35,8 +35,8 @@ from verdicts import (
 )
 
 from sklenet import DeepLeNetClassifier
-from sklenet.plotting.style import COLOURS
-from sklenet.significance import corrected_t_test
+from sklenet.comparison import corrected_t_test
+from sklenet.plotting._style import COLOURS
 
 LENET5 = {**ARCHITECTURES["LeNet-5"], "activation": "sigmoid", "output": "sigmoid"}
 CHANGES = {

@@ -37,9 +37,9 @@ from verdicts import (
     plus_minus,
 )
 
-from sklenet.baselines import METHODS, make_method
+from sklenet.comparison import METHODS, make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
-from sklenet.plotting.style import COLOURS, MARKERS
+from sklenet.plotting._style import COLOURS, MARKERS
 
 OURS = "deep_lenet"
 RIVALS = [name for name in METHODS if name != OURS]

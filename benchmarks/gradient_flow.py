@@ -45,9 +45,9 @@ from verdicts import (
 )
 
 from sklenet import DeepLeNetClassifier
-from sklenet.activations import make_activation
+from sklenet.network import make_activation
 from sklenet.plotting import GradientFlowDisplay
-from sklenet.plotting.style import COLOURS, MARKERS
+from sklenet.plotting._style import COLOURS, MARKERS
 
 PRECISION = "float32"  # small gradients are the matter at hand
 N_PROBES = 512
@@ -323,7 +323,7 @@ recipe in float32, {data["trials"]} trials: means; for the claims, the accuracie
 pictures also 95 % intervals (Student's t over the trials{describe_overlap(data)}).
 LeCun's weights have the standard deviation fan_in ** -0.5 in every layer (Y. LeCun, L. Bottou,
 G. Orr, K.-R. Müller, *Efficient BackProp*, 1998, section 4.6), sklenet's are larger in the hidden
-layers by the gain that suits the activation (`sklenet.activations.activation_gain`).
+layers by the gain that suits the activation (`sklenet.network.activation_gain`).
 
 What arrives at a layer is the root mean square of the gradient of the loss in its outputs, before
 the activation, over that in the outputs of the network. The claims are about the networks before

@@ -23,10 +23,9 @@ from scipy.stats import binomtest
 from sklearn.model_selection import train_test_split
 from verdicts import claim, format_claims, outcome_of, verdict_of
 
-from sklenet.baselines import make_method
+from sklenet.comparison import make_method, mcnemar_test
 from sklenet.datasets import fetch_mnist, load_digits_images
-from sklenet.plotting.style import COLOURS
-from sklenet.significance import mcnemar_test
+from sklenet.plotting._style import COLOURS
 
 OURS, AUGMENTED = "deep_lenet", "deep_lenet, augmentation"
 # Name in the table: method, its options, and whether chance plays a part.

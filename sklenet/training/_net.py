@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 
-from .batches import CHUNK_SIZE, ImageBatches, LabelledImages
-from .hardware import keep_freed_memory, products_in
-from .images import to_device
+from .._torch import keep_freed_memory, products_in
+from ..images import to_device
+from ._data import CHUNK_SIZE, ImageBatches, LabelledImages
 
 __all__ = ["OPTIMIZERS", "ImageClassifierNet", "training_budget"]
 

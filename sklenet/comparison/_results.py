@@ -64,7 +64,7 @@ class Comparison:
     predictions_ : dict of str to ndarray of shape (n_samples,)
         What each method predicts for the test set or, out of fold, for all of `X`.
     confidences_ : dict of str to (ndarray of shape (n_samples,) or None)
-        The `sklenet.scoring.prediction_confidence` of these predictions.
+        The confidence of these predictions.
     y_true_ : ndarray of shape (n_samples,)
         The true labels.
     protocol_ : str

@@ -32,7 +32,7 @@ def merge_repeated_rows(X, y, sample_weight):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklenet.repetition import merge_repeated_rows
+    >>> from sklenet.training import merge_repeated_rows
     >>> X = np.array([[1, 2], [3, 4], [1, 2], [5, 6]])
     >>> index, weight = merge_repeated_rows(X, np.array([0, 1, 0, 1]), np.array([1.0, 1, 2, 0]))
     >>> sorted(zip(index.tolist(), weight.tolist()))

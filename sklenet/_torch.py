@@ -41,7 +41,7 @@ def resolve_device(device):
 
     Examples
     --------
-    >>> from sklenet.hardware import resolve_device
+    >>> from sklenet._torch import resolve_device
     >>> resolve_device("cpu")
     device(type='cpu')
     """
@@ -76,7 +76,7 @@ def resolve_precision(precision, device):
     Examples
     --------
     >>> import torch
-    >>> from sklenet.hardware import resolve_precision
+    >>> from sklenet._torch import resolve_precision
     >>> resolve_precision("float32", torch.device("cpu"))
     torch.float32
     """

@@ -9,11 +9,10 @@ import torch
 from scipy.sparse import issparse
 from torch.nn import functional
 
-from .network import IMAGE_SIZE
-
 __all__ = ["ImageFormat", "as_array", "as_tensor", "to_device"]
 
 _CHANNEL_COUNTS = (1, 3, 4)
+IMAGE_SIZE = 32
 _SMALLEST_CENTRED = 24
 _EXACT_IN_FLOAT32 = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.float32)
 _PIXELS_AT_ONCE = 2**18

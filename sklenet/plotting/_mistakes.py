@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
+from .._inspection import prediction_confidence
 from ..images import ImageFormat, as_array
-from ..scoring import prediction_confidence
-from .style import check_count, figure_or_new
+from ._style import check_count, figure_or_new
 
 __all__ = ["MistakesDisplay"]
 
@@ -42,7 +42,7 @@ class MistakesDisplay:
 
     Examples
     --------
-    >>> from sklenet.baselines import make_method
+    >>> from sklenet.comparison import make_method
     >>> from sklenet.datasets import load_digits_images
     >>> from sklenet.plotting import MistakesDisplay
     >>> X, y = load_digits_images()

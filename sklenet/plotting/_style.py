@@ -99,7 +99,7 @@ def mosaic(images, n_columns=None, gap=1):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklenet.plotting.style import mosaic
+    >>> from sklenet.plotting._style import mosaic
     >>> mosaic(np.ones((3, 1, 2)), n_columns=2)
     array([[ 1.,  1., nan,  1.,  1.],
            [nan, nan, nan, nan, nan],

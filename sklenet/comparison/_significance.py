@@ -38,7 +38,7 @@ def mcnemar_test(y_true, y_pred_a, y_pred_b):
 
     Examples
     --------
-    >>> from sklenet.significance import mcnemar_test
+    >>> from sklenet.comparison import mcnemar_test
     >>> mcnemar_test([1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0])
     0.125
     """
@@ -85,7 +85,7 @@ def corrected_t_test(scores_a, scores_b, test_train_ratio):
 
     Examples
     --------
-    >>> from sklenet.significance import corrected_t_test
+    >>> from sklenet.comparison import corrected_t_test
     >>> p_value = corrected_t_test([0.98, 0.99, 0.98], [0.95, 0.97, 0.96], test_train_ratio=1 / 2)
     >>> round(p_value, 3)
     0.047

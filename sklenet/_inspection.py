@@ -1,9 +1,10 @@
 """What displays read from fitted estimators."""
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["fitted_attribute", "last_estimator"]
+__all__ = ["fitted_attribute", "last_estimator", "prediction_confidence"]
 
 
 def last_estimator(estimator):
@@ -58,3 +59,35 @@ def fitted_attribute(estimator, name):
     if not hasattr(last, name):
         raise ValueError(f"estimator must have {name}, which {type(last).__name__} has not.")
     return getattr(last, name)
+
+
+def prediction_confidence(estimator, X):
+    """Compute how sure a classifier is of what it predicts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier.
+    X : array-like of shape (n_samples, n_features) or images
+        The images.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or None
+        The highest probability of a class (`predict_proba`), else the highest class score
+        (`decision_function`), which is no probability, else None.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklenet._inspection import prediction_confidence
+    >>> classifier = KNeighborsClassifier(2).fit([[0], [1], [4], [5]], [0, 0, 0, 1])
+    >>> prediction_confidence(classifier, [[0], [5]])
+    array([1. , 0.5])
+    """
+    if hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(X).max(axis=1)
+    if hasattr(estimator, "decision_function"):
+        scores = estimator.decision_function(X)
+        return np.abs(scores) if scores.ndim == 1 else scores.max(axis=1)
+    return None

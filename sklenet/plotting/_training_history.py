@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .fitted import fitted_attribute, last_estimator
-from .style import COLOURS, axes_or_new
+from .._inspection import fitted_attribute, last_estimator
+from ._style import COLOURS, axes_or_new
 
 __all__ = ["TrainingHistoryDisplay"]
 
@@ -35,7 +35,8 @@ class TrainingHistoryDisplay:
 
     Examples
     --------
-    >>> from sklenet import DeepLeNetClassifier, load_digits_images
+    >>> from sklenet import DeepLeNetClassifier
+    >>> from sklenet.datasets import load_digits_images
     >>> from sklenet.plotting import TrainingHistoryDisplay
     >>> X, y = load_digits_images()
     >>> classifier = DeepLeNetClassifier(max_epochs=2, early_stopping=True, random_state=0)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .fitted import fitted_attribute
-from .style import axes_or_new, mosaic
+from .._inspection import fitted_attribute
+from ._style import axes_or_new, mosaic
 
 __all__ = ["KernelDisplay"]
 
@@ -31,7 +31,8 @@ class KernelDisplay:
 
     Examples
     --------
-    >>> from sklenet import DeepLeNetClassifier, load_digits_images
+    >>> from sklenet import DeepLeNetClassifier
+    >>> from sklenet.datasets import load_digits_images
     >>> from sklenet.plotting import KernelDisplay
     >>> X, y = load_digits_images()
     >>> classifier = DeepLeNetClassifier(max_epochs=1, random_state=0).fit(X[:200], y[:200])

@@ -4,9 +4,9 @@ from numbers import Real
 
 import torch
 
-from ..activations import make_activation
-from ..hardware import default_settings
-from .style import COLOURS, figure_or_new
+from .._torch import default_settings
+from ..network import make_activation
+from ._style import COLOURS, figure_or_new
 
 __all__ = ["ActivationDisplay"]
 

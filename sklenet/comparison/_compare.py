@@ -13,11 +13,11 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from .baselines import METHODS, make_method
-from .images import as_array
-from .results import Comparison, MethodScores
-from .scoring import FitScores, fit_and_score
-from .significance import corrected_t_test, mcnemar_test
+from ..images import as_array
+from ._methods import METHODS, make_method
+from ._results import Comparison, MethodScores
+from ._scoring import FitScores, fit_and_score
+from ._significance import corrected_t_test, mcnemar_test
 
 __all__ = ["compare_methods"]
 
@@ -46,8 +46,8 @@ def compare_methods(
     y : array-like of shape (n_samples,)
         The class labels.
     methods : list of str, dict of str to estimator, or None, default=None
-        Names for `sklenet.baselines.make_method`, or unfitted classifiers under names of your own;
-        None compares all of `sklenet.baselines.METHODS`.
+        Names for `sklenet.comparison.make_method`, or unfitted classifiers under names of your own;
+        None compares all of `sklenet.comparison.METHODS`.
     cv : int, cross-validation splitter or iterable, default=5
         Number of stratified shuffled folds, or splits of your own in which each sample is tested
         once. Ignored with a test set.
@@ -78,9 +78,9 @@ def compare_methods(
 
     See Also
     --------
-    sklenet.baselines.search_space : All methods for one grid search.
-    sklenet.significance.mcnemar_test : The significance test with a test set.
-    sklenet.significance.corrected_t_test : The significance test over folds.
+    sklenet.comparison.search_space : All methods for one grid search.
+    sklenet.comparison.mcnemar_test : The significance test with a test set.
+    sklenet.comparison.corrected_t_test : The significance test over folds.
 
     Notes
     -----

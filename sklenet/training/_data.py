@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .images import as_tensor, to_device
-from .network import IMAGE_SIZE
-from .repetition import merge_repeated_rows
+from ..images import IMAGE_SIZE, as_tensor, to_device
+from ._repetition import merge_repeated_rows
 
 __all__ = ["CHUNK_SIZE", "ImageBatches", "LabelledImages"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .fitted import fitted_attribute
-from .style import COLOURS, MARKERS, axes_or_new, check_count
+from .._inspection import fitted_attribute
+from ._style import COLOURS, MARKERS, axes_or_new, check_count
 
 __all__ = ["GradientFlowDisplay"]
 
@@ -35,7 +35,8 @@ class GradientFlowDisplay:
 
     Examples
     --------
-    >>> from sklenet import DeepLeNetClassifier, load_digits_images
+    >>> from sklenet import DeepLeNetClassifier
+    >>> from sklenet.datasets import load_digits_images
     >>> from sklenet.callbacks import GradientSize
     >>> from sklenet.plotting import GradientFlowDisplay
     >>> X, y = load_digits_images()

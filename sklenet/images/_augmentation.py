@@ -37,7 +37,7 @@ def random_affine(images):
     Examples
     --------
     >>> import torch
-    >>> from sklenet.augmentation import random_affine
+    >>> from sklenet.images import random_affine
     >>> random_affine(torch.zeros(8, 1, 32, 32)).shape
     torch.Size([8, 1, 32, 32])
     """

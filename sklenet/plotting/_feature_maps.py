@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from .fitted import fitted_attribute
-from .style import figure_or_new, mosaic
+from .._inspection import fitted_attribute
+from ._style import figure_or_new, mosaic
 
 __all__ = ["FeatureMapDisplay"]
 
@@ -31,7 +31,8 @@ class FeatureMapDisplay:
 
     Examples
     --------
-    >>> from sklenet import DeepLeNetClassifier, load_digits_images
+    >>> from sklenet import DeepLeNetClassifier
+    >>> from sklenet.datasets import load_digits_images
     >>> from sklenet.plotting import FeatureMapDisplay
     >>> X, y = load_digits_images()
     >>> classifier = DeepLeNetClassifier(max_epochs=1, random_state=0).fit(X[:200], y[:200])

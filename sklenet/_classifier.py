@@ -16,20 +16,24 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch.helper import predefined_split
 from torch.nn import functional
 
-from .augmentation import AUGMENTATIONS
-from .batches import LabelledImages
-from .callbacks import LR_SCHEDULES, early_stopping_callbacks
-from .hardware import (
+from ._torch import (
     PRECISIONS,
     default_settings,
     resolve_device,
     resolve_precision,
     seeded_torch,
 )
-from .images import ImageFormat, as_array, as_tensor
-from .losses import LOSSES
+from .images import AUGMENTATIONS, ImageFormat, as_array, as_tensor
 from .network import DeepLeNet
-from .training import OPTIMIZERS, ImageClassifierNet, training_budget
+from .training import (
+    LOSSES,
+    LR_SCHEDULES,
+    OPTIMIZERS,
+    ImageClassifierNet,
+    LabelledImages,
+    early_stopping_callbacks,
+    training_budget,
+)
 
 __all__ = ["DeepLeNetClassifier"]
 
@@ -172,7 +176,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    sklenet.baselines.make_method : The methods that the paper compares the network with.
+    sklenet.comparison.make_method : The methods that the paper compares the network with.
     sklearn.neural_network.MLPClassifier : A network without convolutions.
 
     Notes

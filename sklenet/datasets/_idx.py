@@ -1,125 +1,34 @@
-"""Data sets of images: scikit-learn's digits, MNIST and whatever is stored as MNIST is."""
+"""Files in the IDX format, and folders of them as MNIST is stored."""
 
 import gzip
-import hashlib
 import math
-import os
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import fetch_openml, load_digits
 
-__all__ = ["fetch_mnist", "load_digits_images", "load_idx", "load_idx_folder"]
+__all__ = ["load_idx", "load_idx_folder"]
 
+# In the order of `train_test_split`.
+FILE_NAMES = (
+    "train-images-idx3-ubyte",
+    "t10k-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+EXPECTED_FILES = f"Expected are the files {', '.join(FILE_NAMES)}, gzipped or not."
 
-def load_digits_images():
-    """Load scikit-learn's bundled handwritten digits as images of bytes.
-
-    These are the digits of :func:`sklearn.datasets.load_digits`, in the same order. Nothing is
-    downloaded.
-
-    Returns
-    -------
-    X : ndarray of shape (1797, 8, 8), dtype uint8
-        The images, with pixels from 0 (background) to 16 (ink).
-    y : ndarray of shape (1797,), dtype int64
-        The digits that the images show, from 0 to 9.
-
-    See Also
-    --------
-    fetch_mnist : 70,000 larger images of handwritten digits.
-
-    Examples
-    --------
-    >>> from sklenet.datasets import load_digits_images
-    >>> X, y = load_digits_images()
-    >>> X.shape, X.dtype, y[:5]
-    ((1797, 8, 8), dtype('uint8'), array([0, 1, 2, 3, 4]))
-    """
-    digits = load_digits()
-    return digits.images.astype(np.uint8), digits.target.astype(np.int64)
-
-
-def fetch_mnist(data_home=None, download_if_missing=True):
-    """Load the MNIST handwritten digits, from files where there are any, else from OpenML.
-
-    The four files are looked for in the folder ``mnist`` of `data_home`, then in the folder
-    ``mnist`` of the folder that the environment variable ``SKLENET_DATA`` names. Only where
-    neither folder holds all four is the data set fetched from OpenML.
-
-    Parameters
-    ----------
-    data_home : path-like, default=None
-        The folder that holds ``mnist``. It is also where OpenML's copy is cached; None means
-        scikit-learn's own data folder there, and no such folder here.
-    download_if_missing : bool, default=True
-        Whether to use OpenML, or its cached copy, where the files are missing.
-
-    Returns
-    -------
-    X_train : ndarray of shape (60000, 28, 28), dtype uint8
-        The training images, with pixels from 0 (background) to 255 (ink).
-    X_test : ndarray of shape (10000, 28, 28), dtype uint8
-        The test images.
-    y_train : ndarray of shape (60000,), dtype int64
-        The digits that the training images show, from 0 to 9.
-    y_test : ndarray of shape (10000,), dtype int64
-        The digits that the test images show.
-
-    Raises
-    ------
-    OSError
-        If the files are missing and OpenML is not to be used or cannot be reached.
-    ValueError
-        If a file is no intact IDX file, or if the data are not those of MNIST: each file, without
-        its compression, must have the MD5 of the original one.
-
-    See Also
-    --------
-    load_idx_folder : Load another data set that is stored as MNIST is.
-    load_digits_images : 1,797 smaller images that come with scikit-learn.
-    sklearn.datasets.fetch_openml : The fetcher of the fallback; it needs pandas.
-
-    Notes
-    -----
-    The files are called ``train-images-idx3-ubyte``, ``t10k-images-idx3-ubyte``,
-    ``train-labels-idx1-ubyte`` and ``t10k-labels-idx1-ubyte``. Each may be gzipped, may end in
-    ``.gz`` and may be spelt with a dot before ``idx`` in place of the hyphen.
-
-    References
-    ----------
-    .. [1] Y. LeCun, C. Cortes and C. J. C. Burges, "The MNIST database of handwritten digits",
-       http://yann.lecun.com/exdb/mnist/
-    .. [2] Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to
-       document recognition", Proceedings of the IEEE 86(11), 1998.
-
-    Examples
-    --------
-    >>> from sklenet.datasets import fetch_mnist
-    >>> X_train, X_test, y_train, y_test = fetch_mnist()  # doctest: +SKIP
-    >>> X_train.shape, X_test.shape  # doctest: +SKIP
-    ((60000, 28, 28), (10000, 28, 28))
-    """
-    homes = [data_home, os.environ.get("SKLENET_DATA")]
-    folders = [Path(home).expanduser() / "mnist" for home in homes if home]
-    folder = next((folder for folder in folders if all(_find_files(folder))), None)
-    if folder is not None:
-        contents = {path: _read_idx(path) for path in _find_files(folder)}
-    elif download_if_missing:
-        contents = _fetch_mnist_from_openml(data_home, folders)
-    else:
-        raise OSError(
-            f"{_not_found(folders)} Put them there, or pass download_if_missing=True to fetch "
-            "the data set from OpenML."
-        )
-    for (source, content), expected in zip(contents.items(), _MNIST_MD5.values(), strict=True):
-        _check_md5(source, content, expected)
-    X_train, X_test, y_train, y_test = (
-        _decode_idx(content, source) for source, content in contents.items()
-    )
-    return X_train, X_test, y_train.astype(np.int64), y_test.astype(np.int64)
+_IDX_DTYPES = {
+    0x08: np.dtype("u1"),
+    0x09: np.dtype("i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK_SIZE = 2**20
 
 
 def load_idx_folder(path):
@@ -171,9 +80,9 @@ def load_idx_folder(path):
     ((1, 2, 2), array([7]))
     """
     folder = Path(path)
-    paths = _find_files(folder)
+    paths = find_files(folder)
     if not all(paths):
-        raise FileNotFoundError(f"{_missing(folder)}. {_EXPECTED_FILES}")
+        raise FileNotFoundError(f"{describe_missing(folder)}. {EXPECTED_FILES}")
     train_images, test_images, train_labels, test_labels = paths
     X_train, y_train = _load_split(train_images, train_labels)
     X_test, y_test = _load_split(test_images, test_labels)
@@ -231,33 +140,12 @@ def load_idx(path):
     ...     load_idx(path)
     array([5, 0, 4], dtype=uint8)
     """
-    return _decode_idx(_read_idx(path), path)
+    return decode_idx(read_idx(path), path)
 
 
-# Of the decompressed files, in the order of `train_test_split`.
-_MNIST_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-_EXPECTED_FILES = f"Expected are the files {', '.join(_MNIST_MD5)}, gzipped or not."
-
-_IDX_DTYPES = {
-    0x08: np.dtype("u1"),
-    0x09: np.dtype("i1"),
-    0x0B: np.dtype(">i2"),
-    0x0C: np.dtype(">i4"),
-    0x0D: np.dtype(">f4"),
-    0x0E: np.dtype(">f8"),
-}
-_GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK_SIZE = 2**20
-
-
-def _find_files(folder):
+def find_files(folder):
     """Return the paths of the four files of a data set, None for one that is missing."""
-    return [_find_file(folder, name) for name in _MNIST_MD5]
+    return [_find_file(folder, name) for name in FILE_NAMES]
 
 
 def _find_file(folder, name):
@@ -266,44 +154,12 @@ def _find_file(folder, name):
     return next((path for path in paths if path.is_file()), None)
 
 
-def _missing(folder):
+def describe_missing(folder):
     """Say what a folder lacks to hold a data set."""
     if not folder.is_dir():
         return f"The folder {folder} does not exist"
-    found = zip(_MNIST_MD5, _find_files(folder), strict=True)
+    found = zip(FILE_NAMES, find_files(folder), strict=True)
     return f"The folder {folder} lacks {', '.join(name for name, path in found if path is None)}"
-
-
-def _not_found(folders):
-    """Say where MNIST was looked for, what is missing there and what would have been right."""
-    looked = "; ".join(map(_missing, folders)) or "Neither data_home nor SKLENET_DATA is given"
-    return (
-        f"The MNIST files were not found. {looked}. {_EXPECTED_FILES} They belong in the folder "
-        "'mnist' of data_home or of the folder that the environment variable SKLENET_DATA names."
-    )
-
-
-def _fetch_mnist_from_openml(data_home, folders):
-    """Return the content of MNIST's four files, rebuilt from OpenML's copy."""
-    try:
-        mnist = fetch_openml("mnist_784", version=1, as_frame=False, data_home=data_home)
-    except (OSError, ValueError) as error:
-        raise OSError(f"{_not_found(folders)} OpenML failed, too: {error}") from error
-    images, labels = mnist.data.reshape(-1, 28, 28), mnist.target
-    arrays = [images[:60000], images[60000:], labels[:60000], labels[60000:]]
-    return {
-        f"{name} (rebuilt from OpenML)": _encode_ubyte_idx(array)
-        for name, array in zip(_MNIST_MD5, arrays, strict=True)
-    }
-
-
-def _check_md5(source, content, expected):
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != expected:
-        raise ValueError(
-            f"{source} is not the file of MNIST: expected the MD5 {expected} of its decompressed "
-            f"bytes, found {found}."
-        )
 
 
 def _load_split(images_path, labels_path):
@@ -327,7 +183,7 @@ def _load_split(images_path, labels_path):
     return X, y.astype(np.int64)
 
 
-def _read_idx(path):
+def read_idx(path):
     """Return the decompressed bytes of an IDX file, which are as many as its header announces."""
     with open(path, "rb") as file:
         gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
@@ -382,7 +238,7 @@ def _parse_header(content):
     return _IDX_DTYPES[content[2]], struct.unpack_from(f">{content[3]}I", content, offset=4)
 
 
-def _decode_idx(content, source):
+def decode_idx(content, source):
     dtype, shape = _parse_header(content)
     try:
         array = np.ndarray(shape, dtype, buffer=content, offset=_header_size(content))
@@ -391,6 +247,6 @@ def _decode_idx(content, source):
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _encode_ubyte_idx(array):
+def encode_ubyte_idx(array):
     header = struct.pack(f">4B{array.ndim}I", 0, 0, 0x08, array.ndim, *array.shape)
     return bytearray(header + array.astype(np.uint8).tobytes())

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 
-__all__ = ["FitScores", "fit_and_score", "prediction_confidence"]
+from .._inspection import prediction_confidence
+
+__all__ = ["FitScores", "fit_and_score"]
 
 
 @dataclass
@@ -83,7 +85,7 @@ def fit_and_score(estimator, X_train, y_train, X_test, y_test):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from sklenet.scoring import fit_and_score
+    >>> from sklenet.comparison._scoring import fit_and_score
     >>> X, y = load_iris(return_X_y=True)
     >>> scores = fit_and_score(DecisionTreeClassifier(), X[::2], y[::2], X[1::2], y[1::2])
     >>> scores.accuracy > 0.9
@@ -113,38 +115,6 @@ def fit_and_score(estimator, X_train, y_train, X_test, y_test):
             raise KeyboardInterrupt from error
         reason = next(iter(str(error).splitlines()), "")
         return FitScores(error=f"{type(error).__name__}: {reason}")
-
-
-def prediction_confidence(estimator, X):
-    """Compute how sure a classifier is of what it predicts.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier.
-    X : array-like of shape (n_samples, n_features) or images
-        The images.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,) or None
-        The highest probability of a class (`predict_proba`), else the highest class score
-        (`decision_function`), which is no probability, else None.
-
-    Examples
-    --------
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> from sklenet.scoring import prediction_confidence
-    >>> classifier = KNeighborsClassifier(2).fit([[0], [1], [4], [5]], [0, 0, 0, 1])
-    >>> prediction_confidence(classifier, [[0], [5]])
-    array([1. , 0.5])
-    """
-    if hasattr(estimator, "predict_proba"):
-        return estimator.predict_proba(X).max(axis=1)
-    if hasattr(estimator, "decision_function"):
-        scores = estimator.decision_function(X)
-        return np.abs(scores) if scores.ndim == 1 else scores.max(axis=1)
-    return None
 
 
 def _pickled_size(model):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .activations import activation_gain, is_monotonic, is_uniform, make_activation
+from ._activations import activation_gain, is_monotonic, is_uniform, make_activation
 
 __all__ = ["IMAGE_SIZE", "DeepLeNet", "RowwiseLinear"]
 
@@ -37,7 +37,7 @@ class DeepLeNet(nn.Module):
     in_channels : int, default=1
         Channels of the images.
     activation : str or callable, default="l_relu"
-        See `sklenet.activations.make_activation`.
+        See `sklenet.network.make_activation`.
     conv_channels : sequence of int, default=(32, 64)
         Kernels of each convolution; one stage of convolution and down-sampling for each.
     kernel_size : int, default=5
@@ -65,7 +65,7 @@ class DeepLeNet(nn.Module):
     Notes
     -----
     The weights are drawn from a normal distribution of mean zero and standard deviation
-    ``gain / sqrt(fan_in)``, where `sklenet.activations.activation_gain` computes the gain of the
+    ``gain / sqrt(fan_in)``, where `sklenet.network.activation_gain` computes the gain of the
     activation by the rule of He et al. [3]_; the output layer has gain 1; biases start at zero.
 
     Where the down-sampling takes the maximum and the activation is known to be monotonic, the

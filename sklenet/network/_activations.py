@@ -118,7 +118,7 @@ def make_activation(activation):
 
     Examples
     --------
-    >>> from sklenet.activations import make_activation
+    >>> from sklenet.network import make_activation
     >>> make_activation("l_relu")
     LReLU(beta=1.0)
     """
@@ -166,7 +166,7 @@ def is_monotonic(activation):
 
     Examples
     --------
-    >>> from sklenet.activations import is_monotonic
+    >>> from sklenet.network import is_monotonic
     >>> is_monotonic("l_relu"), is_monotonic("gelu")
     (True, False)
     """
@@ -191,7 +191,7 @@ def is_uniform(activation):
 
     Examples
     --------
-    >>> from sklenet.activations import is_uniform
+    >>> from sklenet.network import is_uniform
     >>> is_uniform("l_relu"), is_uniform("sigmoid")
     (True, False)
     """
@@ -229,7 +229,7 @@ def activation_gain(module):
     Examples
     --------
     >>> from torch import nn
-    >>> from sklenet.activations import activation_gain
+    >>> from sklenet.network import activation_gain
     >>> round(activation_gain(nn.ReLU()), 4)
     1.4142
     """
