@@ -6,7 +6,7 @@ The pictures are written into the current folder.
 from sklearn.model_selection import train_test_split
 
 from sklenet import DeepLeNetClassifier
-from sklenet.callbacks import GradientSize
+from sklenet.callbacks import GradientNorm
 from sklenet.datasets import load_digits_images
 from sklenet.plotting import (
     ActivationDisplay,
@@ -19,7 +19,7 @@ from sklenet.plotting import (
 
 X_train, X_test, y_train, y_test = train_test_split(*load_digits_images(), random_state=0)
 classifier = DeepLeNetClassifier(
-    max_epochs=8, early_stopping=True, callbacks=[GradientSize()], random_state=0
+    max_epochs=8, early_stopping=True, callbacks=[GradientNorm()], random_state=0
 )
 classifier.fit(X_train, y_train)
 

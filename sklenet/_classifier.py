@@ -1,46 +1,51 @@
 """`DeepLeNetClassifier`: parameters, validation and fitted attributes."""
 
 import math
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from functools import partial, wraps
+from dataclasses import replace
+from functools import wraps
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-from skorch.helper import predefined_split
-from torch.nn import functional
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback
+from skorch.history import History
+from torch import nn
 
-from ._torch import (
-    PRECISIONS,
-    default_settings,
-    resolve_device,
-    resolve_precision,
-    seeded_torch,
+from ._compat import Interval, StrOptions, check_sample_weight, fit_context
+from ._torch import PRECISIONS, default_torch_settings
+from ._validation import (
+    check_callbacks,
+    check_numeric,
+    check_sizes,
+    encode_target,
+    weigh_classes,
 )
-from .images import AUGMENTATIONS, ImageFormat, as_array, as_tensor
-from .network import DeepLeNet
+from .images import AUGMENTATIONS, ImageLayout, ImagePreprocessor, as_array, as_tensor
+from .network import IMAGE_SIZE, DeepLeNet
 from .training import (
     LOSSES,
     LR_SCHEDULES,
     OPTIMIZERS,
     ImageClassifierNet,
-    LabelledImages,
-    early_stopping_callbacks,
-    training_budget,
+    Recipe,
+    TrainingSet,
+    fit_network,
+    predict_logits,
 )
 
 __all__ = ["DeepLeNetClassifier"]
 
-_ADAMW_WEIGHT_DECAY = 0.3
 
-
-def _unchanged_on_error(method):
+def _restore_on_error(method):
     """Let a method that raises an error leave the estimator as it was."""
 
     @wraps(method)
@@ -55,7 +60,7 @@ def _unchanged_on_error(method):
     return wrapper
 
 
-def _not_stopping_early(classifier):
+def _trains_all_epochs(classifier):
     if classifier.early_stopping:
         raise AttributeError("partial_fit does not support early_stopping=True.")
     return True
@@ -65,8 +70,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     """The deep LeNet-5 as a scikit-learn classifier of small images.
 
     The network of Zhang, Yu, Lei and Wu [1]_: a LeNet-5 with more kernels and hidden units and the
-    logarithmic rectifier as activation, trained by skorch and PyTorch. It takes images of any size
-    and number type, or flat rows; see the Notes.
+    logarithmic rectifier as activation, trained by skorch and PyTorch. It supports images of any
+    size and number type, and flat rows; see the Notes.
 
     Parameters
     ----------
@@ -75,45 +80,47 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "relu", "leaky_relu", "elu", "gelu" or "silu", or a callable without arguments that returns
         an `nn.Module`: a class, or a `functools.partial` of one.
     conv_channels : sequence of int, default=(32, 64)
-        Kernels of each convolution; a 2x2 down-sampling follows each.
+        Number of kernels of each convolution; each is followed by 2x2 pooling.
     kernel_size : int, default=5
         Height and width of the kernels, in pixels.
     pooling : {"max", "avg"}, default="max"
-        How the down-sampling makes one pixel of four.
+        The pooling.
     hidden_layer_sizes : sequence of int or int, default=(1024, 67)
-        Units of each hidden fully connected layer.
+        Number of units of each hidden fully connected layer.
     dropout : float, default=0.0
-        Probability with which an output of a hidden fully connected layer is zeroed in training.
+        Probability of zeroing an output of a hidden fully connected layer in training.
     output : {"softmax", "sigmoid"}, default="softmax"
         The loss and the probabilities: "softmax" with the cross-entropy; "sigmoid" with the
-        logistic loss of each class against the rest, probabilities normalised over the classes.
+        logistic loss of each class against the rest, probabilities normalized over the classes.
     label_smoothing : float, default=0.1
-        Share of the probability that the training labels spread evenly over all classes [4]_.
-        More accurate, above all on few images; the probabilities are more cautious for it, and
-        `loss_` has a floor above zero. 0 trains on the labels as they are.
+        Share of each training label that is spread evenly over all classes [4]_. It raises the
+        accuracy, above all on few images; it also makes the probabilities less confident than the
+        predictions deserve and bounds `loss_` from below.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or a class of `torch.optim` or a `functools.partial` of one, which is called with
-        the parameters, `lr` and `weight_decay`. "sgd" has no momentum.
+        the parameters, `lr` and `weight_decay`. "sgd" does not have momentum.
     lr : float, default=5e-3
         Learning rate; the peak of the "one_cycle" schedule.
     weight_decay : float or "auto", default="auto"
-        Weight decay of the optimiser. "auto" is 0.3 for "adamw", which decays the weights apart
-        from the gradient [2]_, and none for all others.
+        Weight decay of the optimizer. "auto" is 0.3 for "adamw", which decouples it from the
+        gradient [2]_, and the optimizer's own default otherwise.
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
-        How the learning rate changes in a fit. "one_cycle" raises it to `lr` and lowers it to
-        zero, batch by batch [3]_.
+        Learning rate schedule of a fit. "one_cycle" raises the rate to `lr` and lowers it to zero,
+        batch by batch [3]_.
     batch_size : int or "auto", default="auto"
-        Images in a batch; see the Notes for "auto".
+        Images in a batch. "auto" is the largest power of two below the square root of the number
+        of images, from 16 to 512.
     max_epochs : int or "auto", default="auto"
-        Passes over the data in `fit`; see the Notes for "auto".
+        Passes over the data in `fit`. "auto" is 400 / n_samples ** 0.4, from 1 to 30, and twice
+        that with `augmentation`: 25 for 1,000 images, 5 for 60,000.
     augmentation : {"affine"} or None, default=None
-        "affine" rotates, scales, shifts and shears each training image at random, by a little, in
-        each epoch: more accurate where such changes leave the class as it is, and slower.
+        "affine" rotates, scales, shifts and shears each training image slightly and at random in
+        each epoch: more accurate where such changes preserve the class, and slower.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. The weights of the best epoch are
         restored. Best used with a larger `max_epochs` and ``lr_schedule="constant"``: the
-        one-cycle schedule reaches its best at its end.
+        "one_cycle" schedule reaches its best at its end.
     validation_fraction : float, default=0.1
         Share of the training data that is held out; used with `early_stopping` only.
     n_iter_no_change : int, default=5
@@ -124,41 +131,40 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit, with a new schedule.
     image_shape : tuple of int or None, default=None
-        (height, width) or (height, width, channels) of the images, for flat rows that are not
-        square images and where the position of the channels is ambiguous.
+        (height, width) or (height, width, channels) of the images. Needed for flat rows that are
+        not square images and where the position of the channels is ambiguous.
     device : str or torch.device, default="auto"
-        "auto" takes CUDA where there is one, then MPS, else the CPU.
+        "auto" is an accelerator that PyTorch supports (CUDA, MPS, ...), else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type in which training computes the layers; weights, loss and predictions are float32 in
-        any case. "auto" is "bfloat16" where the hardware computes with it (CUDA devices of the
-        last years, CPUs with the AVX-512 BF16 instructions), else "float32", and "float32" for an
-        `activation` that is no name, which may not know bfloat16. How exact products of float32
-        are is PyTorch's setting (`torch.set_float32_matmul_precision`). See the Notes.
+        Type in which training computes the layers; weights, loss and predictions are float32.
+        "auto" is "bfloat16" where the hardware supports it (recent CUDA devices, CPUs with
+        AVX-512 BF16), else "float32"; and "float32" for a custom `activation`, which may not
+        support bfloat16. `torch.set_float32_matmul_precision` applies to float32.
     compile : bool, default=False
-        Whether training runs a network that `torch.compile` has compiled. It takes some time
-        before the first step, needs a C++ compiler on a CPU, and is meant for long fits on GPUs.
+        Whether training runs the network through `torch.compile`. Compilation takes time before
+        the first step and needs a C++ compiler on a CPU; it pays for long fits on GPUs.
     callbacks : list of skorch.callbacks.Callback or None, default=None
-        Called while training, as in skorch. Those that score the net's own predictions
-        (`EpochScoring`, `BatchScoring`) cannot be used: a target is a class and a weight.
+        Called in training, as in skorch; see also `sklenet.callbacks`. Targets are positions in
+        `classes_`.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of the batches, dropout, augmentation and the
         hold-out. With an int, the same data, device and number of threads give the same model,
         bit by bit.
     verbose : int, default=0
-        With 1, a table of the epochs is printed.
+        With 1, prints a table of the epochs.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_features_in_ : int
-        Pixels of an image, all channels counted.
+        Number of values of an image: height times width times channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X has names that are all strings.
     image_shape_ : tuple of int
         (height, width, channels) of the images.
     n_iter_ : int
-        Epochs run.
+        Number of epochs.
     loss_ : float
         Mean training loss of the last epoch, in nats.
     loss_curve_ : list of float
@@ -166,13 +172,15 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     validation_scores_ : list of float
         Accuracy on the held-out data after each epoch of the last fit; with `early_stopping` only.
     best_validation_score_ : float
-        The best of them.
+        Maximum of `validation_scores_`; with `early_stopping` only.
+    preprocessor_ : ImagePreprocessor
+        From flat rows to standardized images, a module on the device of `module_`.
+    module_ : DeepLeNet
+        The trained network: ``module_(preprocessor_(rows))`` are the class scores (logits).
     history_ : skorch.history.History
         skorch's record of the training.
-    net_ : ImageClassifierNet
+    net_ : skorch.NeuralNetClassifier
         The skorch net.
-    module_ : DeepLeNet
-        The trained network.
 
     See Also
     --------
@@ -183,40 +191,22 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     -----
     X may have the shape (n_samples, n_features), (n_samples, height, width), (n_samples, height,
     width, channels) or (n_samples, channels, height, width). Flat rows are square images unless
-    `image_shape` says otherwise, and are filled up to the next square, so that any table can be
-    fitted. Channels sit last where the last axis is 1, 3 or 4 long, else first. Images of 24 to 32
-    pixels are centred in 32x32 and their edge pixels are repeated outwards; others are resampled.
-    Pixels are standardised with the mean and standard deviation of the training images.
+    `image_shape` says otherwise, and are padded to the next square, so that any table can be
+    fitted. Channels are last where the last axis has a length of 1, 3 or 4, else first. Images of
+    24 to 32 pixels are centered in 32x32 and their edge pixels are repeated outwards; others are
+    resampled. Pixels are standardized with the mean and standard deviation of the training images.
 
-    "auto" takes batches of the largest power of two below the square root of the number of images,
-    from 16 to 512, and 400 / n_samples ** 0.4 epochs, from 1 to 30: 25 epochs of 1,000 images, 5 of
-    60,000; with `augmentation` twice as many. This and the defaults of `lr`, `weight_decay` and
-    `label_smoothing` were chosen on training images only: by the accuracy on 10,000 of MNIST's
-    training images after training on 1,000, 10,000 or 50,000 others, and by 5-fold cross-validation
-    on scikit-learn's digits, one to three random splits each. Peak rates of 1e-3 to 6e-3, decays
-    of 0.05 to 1, smoothing of 0 to 0.1, batches of 16 to 128 images and 3 to 10 epochs (on 10,000
-    and 50,000) were tried. The chosen defaults reach an accuracy of 0.861 with 100 images, 0.969
-    with 1,000, 0.988 with 10,000, 0.994 with 50,000 and 0.994 on the digits. The choice favours
-    accuracy: with label smoothing the probabilities are less sharp than they could be;
-    ``label_smoothing=0`` or `sklearn.calibration.CalibratedClassifierCV` mend that. Fewer epochs
-    are the way to a quicker fit: ``max_epochs=2`` reaches 0.991 with 50,000 images, one epoch
-    0.987.
+    On a CPU, predictions do not depend on the batch.
 
-    bfloat16 takes two thirds of the time of float32 on MNIST, four fifths on the digits with their
-    smaller batches, and is as accurate: 0.9674 and 0.9675 after 1,000 of MNIST's training images
-    (six of them, scored on 10,000 others), 0.9879 and 0.9880 after 10,000 (three), 0.9917 and
-    0.9922 on the digits (two cross-validations), 0.9882 and 0.9883 for `make_method("lenet5")`
-    after 20,000 images (three).
+    A row of `sample_weight` two is the same as the row given twice: equal rows of a class are
+    merged before training and their weights added, and the fit does not depend on the order of the
+    rows. Rows of weight zero are left out.
 
-    Interrupting `fit` from the keyboard ends the training, not the program: a search that runs it
-    goes on with the next candidate.
+    `partial_fit` does not know how many calls will follow: it trains at the constant rate `lr`.
+    The pixel statistics are those of the first call.
 
-    A row of `sample_weight` two is the same as the row given twice: rows of one class whose bytes
-    are equal are merged before training and their weights added, and the fit does not depend on
-    the order of the rows. Rows of weight zero are left out.
-
-    `partial_fit` cannot know how many calls will follow: it trains at the constant rate `lr`. The
-    pixel statistics are those of the first call.
+    Interrupting `fit` from the keyboard ends the training, not the program: a search continues with
+    the next candidate.
 
     References
     ----------
@@ -275,35 +265,35 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        activation="l_relu",
+        activation: str | Callable[[], nn.Module] = "l_relu",
         *,
-        conv_channels=(32, 64),
-        kernel_size=5,
-        pooling="max",
-        hidden_layer_sizes=(1024, 67),
-        dropout=0.0,
-        output="softmax",
-        label_smoothing=0.1,
-        optimizer="adamw",
-        lr=5e-3,
-        weight_decay="auto",
-        lr_schedule="one_cycle",
-        batch_size="auto",
-        max_epochs="auto",
-        augmentation=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        image_shape=None,
-        device="auto",
-        precision="auto",
-        compile=False,
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-    ):
+        conv_channels: Sequence[int] = (32, 64),
+        kernel_size: int = 5,
+        pooling: Literal["max", "avg"] = "max",
+        hidden_layer_sizes: Sequence[int] | int = (1024, 67),
+        dropout: float = 0.0,
+        output: Literal["softmax", "sigmoid"] = "softmax",
+        label_smoothing: float = 0.1,
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        lr: float = 5e-3,
+        weight_decay: float | Literal["auto"] = "auto",
+        lr_schedule: Literal["one_cycle", "constant"] = "one_cycle",
+        batch_size: int | Literal["auto"] = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        augmentation: Literal["affine"] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        image_shape: Sequence[int] | None = None,
+        device: str | torch.device = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        compile: bool = False,
+        callbacks: Sequence[Callback | tuple[str, Callback]] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.activation = activation
         self.conv_channels = conv_channels
         self.kernel_size = kernel_size
@@ -332,17 +322,17 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    _image_format: ImageFormat
-    _random: np.random.RandomState
-    _output: str
+    net_: ImageClassifierNet
+    preprocessor_: ImagePreprocessor
+    _random_state: np.random.RandomState
 
-    @_unchanged_on_error
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @_restore_on_error
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
-        Interrupting the training from the keyboard leaves the model as far as it was trained, with
-        a warning.
+        An interruption from the keyboard ends the training with a warning; the model stays as far
+        as it was trained.
 
         Parameters
         ----------
@@ -368,8 +358,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             If X is sparse or does not hold numbers.
         """
         previous = getattr(self, "net_", None) if self.warm_start else None
-        image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
-        classes = np.unique(y[sample_weight > 0])
+        layout, rows, labels, weights = self._check_fit_data(X, y, sample_weight, previous)
+        classes = np.unique(labels[weights > 0])
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes; y has 1 class with a "
@@ -380,15 +370,21 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 "warm_start=True needs the classes of the last fit, "
                 f"{self.classes_.tolist()}; y has {classes.tolist()}."
             )
-        self._train(image_format, rows, y, sample_weight, classes, previous)
-        # The schedule has come to its end: nothing will continue from the optimiser's moments.
+        self._train(layout, rows, labels, weights, classes, previous)
+        # The schedule has ended: nothing continues from the moments of the optimizer.
         self.net_.optimizer_.state.clear()
         return self
 
-    @available_if(_not_stopping_early)
-    @_unchanged_on_error
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    @available_if(_trains_all_epochs)
+    @_restore_on_error
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network for one pass over a chunk of the data.
 
         Parameters
@@ -423,25 +419,24 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 "frequent the classes are. Pass a dict, or sample_weight."
             )
         previous = getattr(self, "net_", None)
-        classes = self._check_partial_fit_classes(classes)
-        image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
-        unknown = np.setdiff1d(y, classes)
+        known = self._check_partial_fit_classes(classes)
+        layout, rows, labels, weights = self._check_fit_data(X, y, sample_weight, previous)
+        unknown = np.setdiff1d(labels, known)
         if len(unknown):
             raise ValueError(
                 f"y has labels that are not in classes: {unknown.tolist()}; "
-                f"the classes are {classes.tolist()}."
+                f"the classes are {known.tolist()}."
             )
-        self._train(image_format, rows, y, sample_weight, classes, previous, is_partial=True)
+        self._train(layout, rows, labels, weights, known, previous, is_partial=True)
         return self
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class labels of images.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. On a CPU, what is predicted for
-            one does not depend on the others.
+            The images, in a shape that fits the training images.
 
         Returns
         -------
@@ -451,14 +446,13 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         best = self._logits(X).argmax(dim=1).numpy()
         return self.classes_[best]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict the probability of each class.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. On a CPU, what is predicted for
-            one does not depend on the others.
+            The images, as for `predict`.
 
         Returns
         -------
@@ -467,39 +461,33 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict the logarithm of the probability of each class.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. On a CPU, what is predicted for
-            one does not depend on the others.
+            The images, as for `predict_proba`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float64
             Logarithms of the probabilities, in the order of `classes_`.
         """
-        logits = self._logits(X)
-        if self._output == "sigmoid":  # not the parameter, which may have been set since
-            logits = functional.logsigmoid(logits)
-        return torch.log_softmax(logits, dim=1).numpy()
+        return self.net_.criterion_.log_proba(self._logits(X)).numpy()
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Compute the class scores of images.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images. On a CPU, what is predicted for
-            one does not depend on the others.
+            The images; see `predict`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes) or (n_samples,), float64
-            The outputs of the network before softmax or sigmoid; with two classes the
-            logarithm of the odds of the second.
+            The logits; with two classes the log-odds of the second.
         """
         check_is_fitted(self)
         if len(self.classes_) > 2:
@@ -508,12 +496,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return log_proba[:, 1] - log_proba[:, 0]
 
     @property
-    def module_(self):
+    def module_(self) -> DeepLeNet:
         """The trained `DeepLeNet`."""
         return self.net_.module_
 
     @property
-    def history_(self):
+    def history_(self) -> History:
         """skorch's record of the training."""
         return self.net_.history_
 
@@ -522,10 +510,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        rows = self._image_format.flatten(as_array(X))
-        rows = validate_data(self, rows, reset=False)
-        _require_numbers(rows)
-        logits = self.net_.logits(as_tensor(rows), self._image_format).double()
+        rows = validate_data(self, self.preprocessor_.layout.flatten(as_array(X)), reset=False)
+        check_numeric(rows)
+        logits = predict_logits(
+            self.module_, self.preprocessor_, as_tensor(rows), torch.device(self.net_.device)
+        ).double()
         if not logits.isfinite().all():
             raise ValueError(
                 "X has values so far from those of the training images that the network overflows."
@@ -549,162 +538,70 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             )
         return self.classes_
 
-    def _validate_data(self, X, y, sample_weight, previous):
+    def _check_fit_data(self, X, y, sample_weight, previous):
         X = as_array(X)
-        if previous is None:
-            image_shape = self.image_shape
-            if image_shape is not None:
-                image_shape = _check_sizes("image_shape", image_shape, lengths=(2, 3))
-            image_format = ImageFormat(X, image_shape)
+        if previous is not None:
+            layout = self.preprocessor_.layout
+        elif self.image_shape is None:
+            layout = ImageLayout.from_images(X)
         else:
-            image_format = self._image_format
-        rows, y = validate_data(self, image_format.flatten(X), y, reset=previous is None)
-        _require_numbers(rows)
+            image_shape = check_sizes("image_shape", self.image_shape, lengths=(2, 3))
+            layout = ImageLayout.from_images(X, image_shape)
+        rows, y = validate_data(self, layout.flatten(X), y, reset=previous is None)
+        check_numeric(rows)
         check_classification_targets(y)
-        sample_weight = _check_sample_weight(
+        sample_weight = check_sample_weight(
             sample_weight, rows, dtype=np.float64, ensure_non_negative=True
         )
-        return image_format, rows, y, sample_weight
+        return layout, rows, y, sample_weight
 
-    @default_settings()
-    def _train(self, image_format, rows, y, sample_weight, classes, previous, *, is_partial=False):
-        device = resolve_device(self.device)
-        module = self._make_module_factory(len(classes), image_format.shape[2])
+    @default_torch_settings()
+    def _train(self, layout, rows, y, sample_weight, classes, previous, *, is_partial=False):
+        target = encode_target(y, sample_weight, classes)
+        sample_weight = weigh_classes(self.class_weight, y, target, sample_weight, classes)
+        train, valid = TrainingSet.from_arrays(rows, target, sample_weight), None
         if previous is None:
             random_state = check_random_state(self.random_state)
+            preprocessor = ImagePreprocessor(layout, IMAGE_SIZE)
         else:
-            random_state = deepcopy(self._random)  # an error leaves it where it was
-        target = np.zeros(len(y), dtype=np.int64)
-        weighted = sample_weight > 0  # the other rows may have labels that are no classes
-        target[weighted] = np.searchsorted(classes, y[weighted])
-        sample_weight = sample_weight * self._class_weight(y, sample_weight, classes)[target]
-        if not 0 < sample_weight.sum() < math.inf:
-            raise ValueError(
-                "The product of sample_weight and class_weight must have a positive finite sum, "
-                f"got {sample_weight.sum()}."
-            )
-        images = LabelledImages.from_arrays(rows, target, sample_weight, image_format)
-        validation = None
+            random_state = deepcopy(self._random_state)  # an error leaves it where it was
+            preprocessor = deepcopy(self.preprocessor_)
         if self.early_stopping:
-            images, validation = images.split(self.validation_fraction, random_state)
+            train, valid = train.split(self.validation_fraction, random_state)
+        recipe = Recipe.from_parameters(self.get_params(deep=False), len(train))
+        if is_partial:
+            recipe = replace(recipe, lr_schedule="constant", max_epochs=1)
+        check_callbacks(self.callbacks or ())
         if previous is None:
-            images.measure()
-        images = images.to(device)
-        if validation is not None:
-            validation = validation.to(device, images.pixels)
-
-        with seeded_torch(random_state.randint(2**31 - 1), device):
-            net = self._make_net(module, len(images), validation, device, is_partial)
-            if previous is not None:
-                net.continue_from(previous, with_optimizer=is_partial)
-            net.partial_fit(images)
-        net.train_split = None  # it holds the validation images
-        net.module_.eval()
-        if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
-            raise ValueError(
-                "Training diverged: the weights of the network are no longer finite. "
-                f"Lower lr={self.lr} or scale X."
-            )
+            preprocessor.fit(train.rows, train.sample_weight, train.index)
+        net = fit_network(
+            recipe,
+            preprocessor,
+            train,
+            valid,
+            n_classes=len(classes),
+            seed=random_state.randint(2**31 - 1),
+            callbacks=self.callbacks or (),
+            verbose=int(self.verbose),
+            previous=previous,
+            with_optimizer=is_partial,
+        )
         self.net_ = net
         self.classes_ = classes
-        self.image_shape_ = image_format.shape
-        self._image_format = image_format
-        self._random = random_state
-        self._output = self.output
-        epochs = [epoch for epoch in net.history_ if "train_loss" in epoch]
+        self.image_shape_ = layout.shape
+        self.preprocessor_ = preprocessor
+        self._random_state = random_state
+        self._summarize(net.history_, 0 if previous is None else len(previous.history_))
+
+    def _summarize(self, history, n_epochs_before):
+        """Set the attributes that describe the training, from its history."""
+        epochs = [epoch for epoch in history if "train_loss" in epoch]
         self.n_iter_ = len(epochs)
         self.loss_curve_ = [float(epoch["train_loss"]) for epoch in epochs]
         self.loss_ = self.loss_curve_[-1] if epochs else math.nan
         for name in ("validation_scores_", "best_validation_score_"):
             self.__dict__.pop(name, None)
         if self.early_stopping:
-            n_before = 0 if previous is None else len(previous.history_)
-            last_fit = [epoch for epoch in net.history_[n_before:] if "valid_acc" in epoch]
+            last_fit = [epoch for epoch in history[n_epochs_before:] if "valid_acc" in epoch]
             self.validation_scores_ = [epoch["valid_acc"] for epoch in last_fit]
             self.best_validation_score_ = max(self.validation_scores_, default=math.nan)
-
-    def _class_weight(self, y, sample_weight, classes):
-        weighted = sample_weight > 0
-        class_weight = compute_class_weight(
-            self.class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
-        )
-        if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
-            raise ValueError(
-                "class_weight must hold finite numbers that are not negative, "
-                f"got {self.class_weight}."
-            )
-        return class_weight
-
-    def _make_module_factory(self, n_classes, n_channels):
-        hidden_layer_sizes = self.hidden_layer_sizes
-        if isinstance(hidden_layer_sizes, Integral):
-            hidden_layer_sizes = (hidden_layer_sizes,)
-        return partial(
-            DeepLeNet,
-            n_classes,
-            n_channels,
-            activation=self.activation,
-            conv_channels=_check_sizes("conv_channels", self.conv_channels),
-            kernel_size=self.kernel_size,
-            pooling=self.pooling,
-            hidden_layer_sizes=_check_sizes("hidden_layer_sizes", hidden_layer_sizes),
-            dropout=self.dropout,
-        )
-
-    def _make_net(self, module, n_samples, validation, device, is_partial):
-        batch_size, max_epochs = training_budget(n_samples, augmented=self.augmentation is not None)
-        callbacks = (
-            [] if is_partial else [schedule() for schedule in LR_SCHEDULES[self.lr_schedule]]
-        )
-        if validation is not None:
-            callbacks += early_stopping_callbacks(self.n_iter_no_change)
-        optimizer_options = {}
-        if self.weight_decay != "auto":
-            optimizer_options["optimizer__weight_decay"] = self.weight_decay
-        elif self.optimizer == "adamw":
-            optimizer_options["optimizer__weight_decay"] = _ADAMW_WEIGHT_DECAY
-        for callback in self.callbacks or ():
-            hooks = callback[1] if isinstance(callback, tuple) else callback
-            if not hasattr(hooks, "on_train_begin"):
-                raise TypeError(
-                    "callbacks must be callbacks of skorch or tuples of a name and one, "
-                    f"got {callback!r}."
-                )
-        precision = self.precision
-        if precision == "auto" and not isinstance(self.activation, str):
-            precision = "float32"
-        net = ImageClassifierNet(
-            module,
-            criterion=LOSSES[self.output],
-            criterion__label_smoothing=self.label_smoothing,
-            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
-            **optimizer_options,
-            lr=self.lr,
-            batch_size=batch_size if self.batch_size == "auto" else int(self.batch_size),
-            max_epochs=max_epochs if self.max_epochs == "auto" else int(self.max_epochs),
-            train_split=validation and predefined_split(validation),
-            augment=AUGMENTATIONS.get(self.augmentation),
-            precision=resolve_precision(precision, device),
-            compiled=self.compile,
-            callbacks=[*callbacks, *(self.callbacks or [])],
-            device=str(device),
-            verbose=int(self.verbose),
-        )
-        if is_partial:
-            net.max_epochs = 1
-        return net.initialize()
-
-
-def _check_sizes(name, values, lengths=None):
-    """Turn a parameter into a tuple of positive integers, of one of the `lengths`."""
-    sizes = tuple(values)
-    wrong = not all(isinstance(size, Integral) and int(size) > 0 for size in sizes)
-    if wrong or (lengths and len(sizes) not in lengths):
-        count = f"{' or '.join(map(str, lengths))} " if lengths else ""
-        raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")
-    return tuple(int(size) for size in sizes)
-
-
-def _require_numbers(rows):
-    if rows.dtype.kind not in "biuf":
-        raise TypeError(f"X must hold numbers, got the dtype {rows.dtype}.")

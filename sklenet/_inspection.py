@@ -1,4 +1,4 @@
-"""What displays read from fitted estimators."""
+"""What displays and comparisons read from fitted estimators."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -8,23 +8,7 @@ __all__ = ["fitted_attribute", "last_estimator", "prediction_confidence"]
 
 
 def last_estimator(estimator):
-    """Return what predicts in a fitted pipeline or search.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator, a pipeline that ends in it, or a search that has refitted it.
-
-    Returns
-    -------
-    estimator
-        The last step of a pipeline, the best estimator of a search, or the estimator itself.
-
-    Raises
-    ------
-    NotFittedError
-        If the estimator is not fitted.
-    """
+    """Return the estimator that predicts in a fitted pipeline or search, or itself."""
     check_is_fitted(estimator)
     if isinstance(estimator, Pipeline):
         return last_estimator(estimator[-1])
@@ -34,56 +18,17 @@ def last_estimator(estimator):
 
 
 def fitted_attribute(estimator, name):
-    """Return an attribute of a fitted estimator, or of the last one in a pipeline or search.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator, pipeline or search.
-    name : str
-        Name of the attribute.
-
-    Returns
-    -------
-    object
-        The attribute.
-
-    Raises
-    ------
-    NotFittedError
-        If the estimator is not fitted.
-    ValueError
-        If it has no such attribute.
-    """
+    """Return an attribute of a fitted estimator, or of the last one in a pipeline or search."""
     last = last_estimator(estimator)
     if not hasattr(last, name):
-        raise ValueError(f"estimator must have {name}, which {type(last).__name__} has not.")
+        raise ValueError(f"estimator must have {name}, got {type(last).__name__}, which does not.")
     return getattr(last, name)
 
 
 def prediction_confidence(estimator, X):
-    """Compute how sure a classifier is of what it predicts.
+    """Compute the confidence of each prediction: the highest probability of a class.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier.
-    X : array-like of shape (n_samples, n_features) or images
-        The images.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,) or None
-        The highest probability of a class (`predict_proba`), else the highest class score
-        (`decision_function`), which is no probability, else None.
-
-    Examples
-    --------
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> from sklenet._inspection import prediction_confidence
-    >>> classifier = KNeighborsClassifier(2).fit([[0], [1], [4], [5]], [0, 0, 0, 1])
-    >>> prediction_confidence(classifier, [[0], [5]])
-    array([1. , 0.5])
+    Without `predict_proba` it is the highest class score (`decision_function`), else None.
     """
     if hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(X).max(axis=1)

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 from torch import nn
 
 from sklenet import DeepLeNetClassifier, LReLU
@@ -281,7 +281,7 @@ def test_bad_images_are_refused_before_training(digits, change, error, message):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"activation": "swish"}, "activation='swish' is unknown; the known names are .*'l_relu'"),
+        ({"activation": "swish"}, "activation must be .*'l_relu'.*, got 'swish'"),
         ({"activation": 3}, "'activation' parameter of DeepLeNetClassifier must be"),
         ({"output": "linear"}, "'output' parameter .*'softmax'"),
         ({"pooling": "min"}, "'pooling' parameter .*'avg'"),
@@ -450,7 +450,8 @@ def test_the_loss_is_the_weighted_mean(digits, output, smoothing):
     Small(output=output, label_smoothing=smoothing, callbacks=[seen], batch_size=1000).fit(
         X_train, y_train, weight
     )
-    _, (target, weight_of_row) = seen.batch
+    inputs, target = seen.batch
+    weight_of_row = inputs["sample_weight"]
     weight_of_row = weight_of_row.double().numpy()
     np.testing.assert_allclose(np.sort(weight_of_row), np.sort(weight / weight.mean()), rtol=1e-5)
     logits = seen.y_pred.double().numpy()
@@ -518,7 +519,7 @@ def test_the_holdout_is_stratified(digits, fraction):
     class Count(Callback):
         def on_batch_end(self, net, batch=None, training=False, **kwargs):
             if not training:
-                held_out.append(batch[1][0])
+                held_out.append(batch[1])
 
     Small(early_stopping=True, validation_fraction=fraction, callbacks=[Count()], max_epochs=1).fit(
         X_train, y_train
@@ -773,6 +774,54 @@ def test_an_interruption_of_the_validation_leaves_no_data_behind(digits):
     assert not vars(recorder)
 
 
+def test_early_stopping_does_not_warn(digits):
+    X_train, _, y_train, _ = digits
+    classifier = Small(
+        early_stopping=True, n_iter_no_change=1, max_epochs=50, lr_schedule="constant"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier.fit(X_train, y_train)
+    assert classifier.n_iter_ < 50
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_scoring_callbacks_of_skorch_score_the_training(digits, output):
+    X_train, _, y_train, _ = digits
+    callbacks = [
+        EpochScoring("neg_log_loss", name="log_loss", on_train=True, lower_is_better=False),
+        BatchScoring("accuracy", name="accuracy", on_train=True, lower_is_better=False),
+    ]
+    classifier = Small(output=output, callbacks=callbacks).fit(X_train, y_train)
+    first, *_, last = classifier.history_
+    for name in ("log_loss", "accuracy"):
+        assert last[name] > first[name]
+
+
+def test_scoring_callbacks_of_skorch_score_the_hold_out(digits):
+    X_train, _, y_train, _ = digits
+    callback = EpochScoring("accuracy", name="score", lower_is_better=False)
+    classifier = Small(early_stopping=True, callbacks=[callback]).fit(X_train, y_train)
+    assert [epoch["score"] for epoch in classifier.history_] == pytest.approx(
+        classifier.validation_scores_
+    )
+
+
+@pytest.mark.parametrize("activation", ["l_relu", "sigmoid"])
+@pytest.mark.parametrize("n_samples", [1, 3, 64])
+def test_the_module_of_the_preprocessed_rows_computes_the_class_scores(
+    digits, activation, n_samples
+):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small(activation=activation).fit(X_train, y_train)
+    X = X_test[:n_samples]
+    rows = torch.from_numpy(X.reshape(n_samples, -1))
+    with torch.no_grad():
+        logits = classifier.module_(classifier.preprocessor_(rows))
+    assert logits.shape == (n_samples, 10)
+    np.testing.assert_allclose(logits, classifier.decision_function(X), rtol=1e-4, atol=1e-5)
+
+
 def test_the_default_type_of_torch_may_be_another(digits):
     X_train, _, y_train, _ = digits
     torch.set_default_dtype(torch.float64)
@@ -799,7 +848,7 @@ def test_bfloat16_trains_and_predicts_in_float32(digits):
     assert classifier.score(X_test, y_test) > 0.9
     expected = classifier.decision_function(X_test)
     np.testing.assert_array_equal(classifier.decision_function(X_test[:7]), expected[:7])
-    images = classifier._image_format.batch(torch.from_numpy(X_test).flatten(1)).double()
+    images = classifier.preprocessor_(torch.from_numpy(X_test).flatten(1)).double()
     exact = copy.deepcopy(classifier.module_).double()(images)
     np.testing.assert_allclose(expected, exact.detach().numpy(), rtol=1e-4, atol=1e-4)
     full = DeepLeNetClassifier(precision="float32", max_epochs=8, random_state=0)
@@ -824,7 +873,7 @@ def test_auto_precision_is_what_the_cpu_computes_with(
     name = str(expected).removeprefix("torch.")
     same = Small(activation=activation, device="cpu", precision=name).fit(X_train, y_train)
     assert auto.loss_curve_ == same.loss_curve_
-    assert auto.net_.precision == expected
+    assert auto.net_.dtype == expected
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklenet import DeepLeNetClassifier, LReLU
-from sklenet.callbacks import GradientSize
+from sklenet.callbacks import GradientNorm
 from sklenet.datasets import load_digits_images
 from sklenet.plotting import (
     ActivationDisplay,
@@ -45,7 +45,7 @@ def classifier():
         hidden_layer_sizes=(16,),
         max_epochs=3,
         early_stopping=True,
-        callbacks=[GradientSize()],
+        callbacks=[GradientNorm()],
         random_state=0,
     ).fit(X, y)
 
@@ -81,7 +81,7 @@ def test_an_estimator_that_is_not_fitted_is_refused(display):
 @pytest.mark.parametrize("display", FROM_ESTIMATOR)
 def test_an_estimator_of_another_kind_is_refused(display):
     other = GaussianNB().fit(X.reshape(len(X), -1), y)
-    with pytest.raises(ValueError, match="estimator must have .*, which GaussianNB has not"):
+    with pytest.raises(ValueError, match="estimator must have .*, got GaussianNB, which does not"):
         display.from_estimator(other, *FROM_ESTIMATOR[display])
 
 
@@ -188,7 +188,7 @@ def test_activations_and_their_derivatives():
 
 @pytest.mark.parametrize("limit", ["a", 0, -1, float("inf"), float("nan")])
 def test_a_limit_that_is_none_is_refused(limit):
-    with pytest.raises(ValueError, match="limit must be a positive number"):
+    with pytest.raises(ValueError, match="limit must be a positive finite number"):
         ActivationDisplay.from_activations(["relu"], limit=limit)
 
 
@@ -197,7 +197,7 @@ def test_a_limit_that_is_none_is_refused(limit):
     [
         ([], ValueError, "at least one activation"),
         ([nn.ReLU], TypeError, "put others into a dict"),
-        (["swish"], ValueError, "'swish' is unknown"),
+        (["swish"], ValueError, "got 'swish'"),
         ({"halved": nn.GLU}, ValueError, "'halved' does not work element by element"),
     ],
 )
@@ -219,7 +219,7 @@ def test_gradients_of_activations_are_no_layers():
         conv_channels=(4, 8),
         hidden_layer_sizes=(16,),
         max_epochs=1,
-        callbacks=[GradientSize()],
+        callbacks=[GradientNorm()],
     ).fit(X, y)
     layers = GradientFlowDisplay.from_estimator(classifier).layers
     assert layers == ["C1", "C3", "F5", "output"]
@@ -235,18 +235,18 @@ def test_gradient_sizes_are_those_of_the_gradients():
     options = dict(
         conv_channels=(4, 8), hidden_layer_sizes=(16,), max_epochs=1, batch_size=100, random_state=0
     )
-    classifier = DeepLeNetClassifier(**options, callbacks=[GradientSize(), Spy()]).fit(X, y)
-    recorded = classifier.history_[0]["event_gradient_size"]
+    classifier = DeepLeNetClassifier(**options, callbacks=[GradientNorm(), Spy()]).fit(X, y)
+    recorded = classifier.history_[0]["event_gradient_norm"]
     assert list(recorded) == ["C1", "C3", "F5", "output"]
     assert recorded["C1"] == pytest.approx(np.sqrt(np.mean(squares)))
 
 
 def test_gradient_flow_shows_the_first_and_the_last_epoch(classifier):
     display = GradientFlowDisplay.from_estimator(classifier, n_epochs=2)
-    assert list(display.sizes) == ["epoch 1", "epoch 3"]
-    last = classifier.history_[-1]["event_gradient_size"]
+    assert list(display.norms) == ["epoch 1", "epoch 3"]
+    last = classifier.history_[-1]["event_gradient_norm"]
     assert display.layers == list(last)
-    assert_array_equal(display.sizes["epoch 3"], list(last.values()))
+    assert_array_equal(display.norms["epoch 3"], list(last.values()))
     assert display.ax_.get_yscale() == "log"
 
 

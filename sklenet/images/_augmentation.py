@@ -1,4 +1,4 @@
-"""Random changes of training images that leave their class as it is."""
+"""Random changes of training images that preserve their class."""
 
 import math
 
@@ -7,39 +7,17 @@ from torch.nn import functional
 
 __all__ = ["AUGMENTATIONS", "random_affine"]
 
-MAX_ROTATION = 10.0
-"""Largest rotation, in degrees, in either direction."""
-MAX_SCALING = 0.1
-"""Largest relative change of each side."""
-MAX_SHIFT = 2.0
-"""Largest shift along each axis, in pixels of the 32x32 image."""
-MAX_SHEAR = 0.2
-"""Largest horizontal shift of a row per row of distance from the centre."""
+MAX_ROTATION = 10.0  # degrees, in either direction
+MAX_SCALING = 0.1  # relative change of each side
+MAX_SHIFT = 2.0  # pixels of the 32x32 image, along each axis
+MAX_SHEAR = 0.2  # horizontal shift of a row per row of distance from the center
 
 
 def random_affine(images):
-    """Rotate, scale, shift and shear each image at random, by a little.
+    """Rotate, scale, shift and shear each image of a batch slightly and at random.
 
-    Each image gets its own transformation, uniformly drawn from the ranges of this module with
-    PyTorch's random generator; a digit stays readable as the same digit. Values between pixels are
-    interpolated bilinearly, edge pixels are repeated outwards.
-
-    Parameters
-    ----------
-    images : torch.Tensor of shape (n_samples, n_channels, height, width), float
-        The images, on any device.
-
-    Returns
-    -------
-    torch.Tensor of the same shape and type
-        The transformed images.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklenet.images import random_affine
-    >>> random_affine(torch.zeros(8, 1, 32, 32)).shape
-    torch.Size([8, 1, 32, 32])
+    Each image has its own transformation, uniform within the ranges of this module. Values between
+    pixels are interpolated bilinearly, edge pixels are repeated outwards.
     """
     n_samples, _, height, width = images.shape
     uniform = torch.rand(6, n_samples, device=images.device) * 2 - 1

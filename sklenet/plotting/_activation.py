@@ -1,12 +1,19 @@
 """Activation functions and their derivatives."""
 
-from numbers import Real
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
-from .._torch import default_settings
+from .._torch import default_torch_settings
+from .._validation import check_positive
 from ..network import make_activation
-from ._style import COLOURS, figure_or_new
+from ._style import COLORS, figure_or_new
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["ActivationDisplay"]
 
@@ -40,13 +47,21 @@ class ActivationDisplay:
     ['Activation', 'Derivative']
     """
 
-    def __init__(self, x, values, derivatives):
+    def __init__(
+        self, x: NDArray, values: dict[str, NDArray], derivatives: dict[str, NDArray]
+    ) -> None:
         self.x = x
         self.values = values
         self.derivatives = derivatives
 
     @classmethod
-    def from_activations(cls, activations, *, limit=5.0, **plot_kwargs):
+    def from_activations(
+        cls,
+        activations: Sequence[str] | dict[str, str | Callable[[], nn.Module]],
+        *,
+        limit: float = 5.0,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw activations.
 
         Parameters
@@ -70,10 +85,9 @@ class ActivationDisplay:
             If a name is unknown, if there are no activations, if one does not work element by
             element, or if `limit` is not positive.
         TypeError
-            If an activation is no name and no callable, or one in a sequence is no name.
+            If an activation is neither a name nor a callable, or a sequence does not hold names.
         """
-        if not (isinstance(limit, Real) and 0 < float(limit) < float("inf")):
-            raise ValueError(f"limit must be a positive number, got {limit!r}.")
+        check_positive("limit", limit)
         if isinstance(activations, str):
             activations = [activations]
         if not isinstance(activations, dict):
@@ -85,7 +99,7 @@ class ActivationDisplay:
         if not activations:
             raise ValueError("activations must hold at least one activation.")
         values, derivatives = {}, {}
-        with default_settings():
+        with default_torch_settings():
             # An even number of points has none at zero, where many activations have a kink.
             x = torch.linspace(-float(limit), float(limit), 1000, requires_grad=True)
             for name, activation in activations.items():
@@ -97,7 +111,7 @@ class ActivationDisplay:
                 values[name], derivatives[name] = y.detach().numpy(), slope.detach().numpy()
         return cls(x.detach().numpy(), values, derivatives).plot(**plot_kwargs)
 
-    def plot(self, *, figure=None):
+    def plot(self, *, figure: "Figure | SubFigure | None" = None) -> Self:
         """Draw the functions and the derivatives side by side.
 
         Parameters
@@ -115,9 +129,9 @@ class ActivationDisplay:
         parts = [("Activation", "f(x)", self.values), ("Derivative", "f′(x)", self.derivatives)]
         for ax, (title, label, curves) in zip(self.axes_, parts, strict=True):
             for number, (name, curve) in enumerate(curves.items()):
-                style = ["-", "--", ":", "-."][number // len(COLOURS) % 4]
-                colour = COLOURS[number % len(COLOURS)]
-                ax.plot(self.x, curve, style, color=colour, label=name)
+                style = ["-", "--", ":", "-."][number // len(COLORS) % 4]
+                color = COLORS[number % len(COLORS)]
+                ax.plot(self.x, curve, style, color=color, label=name)
             ax.set(title=title, xlabel="x", ylabel=label)
             ax.grid(alpha=0.3)
         handles, labels = self.axes_[0].get_legend_handles_labels()

@@ -1,11 +1,19 @@
 """What each stage of a network sees of an image."""
 
 from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
 from .._inspection import fitted_attribute
+from ..images import as_array
 from ._style import figure_or_new, mosaic
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["FeatureMapDisplay"]
 
@@ -41,12 +49,12 @@ class FeatureMapDisplay:
     {'C1, S2': (32, 14, 14), 'C3, S4': (64, 5, 5)}
     """
 
-    def __init__(self, image, feature_maps):
+    def __init__(self, image: NDArray, feature_maps: dict[str, NDArray]) -> None:
         self.image = image
         self.feature_maps = feature_maps
 
     @classmethod
-    def from_estimator(cls, estimator, X, **plot_kwargs):
+    def from_estimator(cls, estimator: BaseEstimator, X: ArrayLike, **plot_kwargs: Any) -> Self:
         """Draw what a fitted classifier computes of an image.
 
         Parameters
@@ -69,8 +77,9 @@ class FeatureMapDisplay:
             If the estimator is no fitted network, or if X holds another number of images.
         """
         network = fitted_attribute(estimator, "module_")
-        if len(X) != 1:
-            raise ValueError(f"X must hold one image, as X[:1] does, got {len(X)}.")
+        n_images = len(as_array(X))
+        if n_images != 1:
+            raise ValueError(f"X must hold one image, as X[:1] does, got {n_images}.")
         seen, stages = {}, _stages(network)
 
         def _remember(name, module, inputs, output):
@@ -89,7 +98,9 @@ class FeatureMapDisplay:
                 hook.remove()
         return cls(seen.pop("image"), seen).plot(**plot_kwargs)
 
-    def plot(self, *, cmap="viridis", figure=None):
+    def plot(
+        self, *, cmap: "str | Colormap" = "viridis", figure: "Figure | SubFigure | None" = None
+    ) -> Self:
         """Draw the image and, next to it, a mosaic of each stage.
 
         Parameters

@@ -1,9 +1,17 @@
 """The kernels that a convolution has learned."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from .._inspection import fitted_attribute
 from ._style import axes_or_new, mosaic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 __all__ = ["KernelDisplay"]
 
@@ -23,7 +31,7 @@ class KernelDisplay:
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        The axes, after `plot`.
+        The axes of the mosaic, after `plot`.
     figure_ : matplotlib.figure.Figure
         Their figure.
     image_ : matplotlib.image.AxesImage
@@ -40,12 +48,14 @@ class KernelDisplay:
     (32, 5, 5)
     """
 
-    def __init__(self, kernels, title="Kernels"):
+    def __init__(self, kernels: NDArray, title: str = "Kernels") -> None:
         self.kernels = kernels
         self.title = title
 
     @classmethod
-    def from_estimator(cls, estimator, *, layer="C1", **plot_kwargs):
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, layer: str = "C1", **plot_kwargs: Any
+    ) -> Self:
         """Draw the kernels of a fitted classifier.
 
         Parameters
@@ -81,7 +91,13 @@ class KernelDisplay:
         title = f"{layer}: {n_kernels} kernels of {height}×{width}{mean}"
         return cls(weight.mean(axis=1), title).plot(**plot_kwargs)
 
-    def plot(self, ax=None, *, n_columns=None, cmap="RdBu_r"):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        n_columns: int | None = None,
+        cmap: "str | Colormap" = "RdBu_r",
+    ) -> Self:
         """Draw the kernels, zero in the middle of the colours.
 
         Parameters

@@ -1,14 +1,23 @@
 """The most confident mistakes of a classifier."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from .._inspection import prediction_confidence
-from ..images import ImageFormat, as_array
-from ._style import check_count, figure_or_new
+from .._validation import check_count
+from ..images import ImageLayout, as_array
+from ._style import figure_or_new
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["MistakesDisplay"]
 
@@ -52,7 +61,9 @@ class MistakesDisplay:
     (2, 4)
     """
 
-    def __init__(self, images, y_true, y_pred, confidence):
+    def __init__(
+        self, images: NDArray, y_true: NDArray, y_pred: NDArray, confidence: NDArray
+    ) -> None:
         self.images = images
         self.y_true = y_true
         self.y_pred = y_pred
@@ -60,8 +71,16 @@ class MistakesDisplay:
 
     @classmethod
     def from_predictions(
-        cls, X, y_true, y_pred, confidence, *, n_mistakes=12, image_shape=None, **plot_kwargs
-    ):
+        cls,
+        X: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        confidence: ArrayLike,
+        *,
+        n_mistakes: int = 12,
+        image_shape: Sequence[int] | None = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw the most confident mistakes among predictions.
 
         Parameters
@@ -94,23 +113,25 @@ class MistakesDisplay:
             no positive integer.
         """
         check_count("n_mistakes", n_mistakes)
-        X = as_array(X)
-        y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
-        confidence = column_or_1d(confidence, dtype=float)
-        check_consistent_length(X, y_true, y_pred, confidence)
-        unique_labels(y_true, y_pred)  # refuses strings among numbers, which never are equal
-        mistakes = np.flatnonzero(y_true != y_pred)
+        images = as_array(X)
+        labels, predictions = column_or_1d(y_true), column_or_1d(y_pred)
+        scores = column_or_1d(confidence, dtype=float)
+        check_consistent_length(images, labels, predictions, scores)
+        unique_labels(labels, predictions)  # refuses a mix of strings and numbers
+        mistakes = np.flatnonzero(labels != predictions)
         # A stable sort, so that equally confident mistakes come in the order of the samples.
-        mistakes = mistakes[np.argsort(-confidence[mistakes], kind="stable")][:n_mistakes]
+        mistakes = mistakes[np.argsort(-scores[mistakes], kind="stable")][:n_mistakes]
         return cls(
-            _displayable(X, mistakes, image_shape),
-            y_true[mistakes],
-            y_pred[mistakes],
-            confidence[mistakes],
+            _displayable(images, mistakes, image_shape),
+            labels[mistakes],
+            predictions[mistakes],
+            scores[mistakes],
         ).plot(**plot_kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_mistakes=12, image_shape=None, **plot_kwargs):
+    def from_estimator(
+        cls, estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, **kwargs: Any
+    ) -> Self:
         """Draw the most confident mistakes of a fitted classifier.
 
         Parameters
@@ -121,12 +142,8 @@ class MistakesDisplay:
             The images to predict.
         y : array-like of shape (n_samples,)
             Their labels.
-        n_mistakes : int, default=12
-            Number of mistakes to show, at most.
-        image_shape : tuple of int, default=None
-            (height, width) or (height, width, channels), as for `DeepLeNetClassifier`.
-        **plot_kwargs : dict
-            Passed on to `plot`.
+        **kwargs : dict
+            Passed on to `from_predictions`.
 
         Returns
         -------
@@ -136,25 +153,25 @@ class MistakesDisplay:
         Raises
         ------
         ValueError
-            If the classifier does not tell how sure it is, or as for `from_predictions`.
+            If the classifier has neither method, or as for `from_predictions`.
         """
         confidence = prediction_confidence(estimator, X)
         if confidence is None:
             raise ValueError(
-                f"{type(estimator).__name__} has neither predict_proba nor decision_function: "
-                "it does not tell how sure it is."
+                "estimator must have predict_proba or decision_function, "
+                f"got {type(estimator).__name__}, which does not."
             )
-        return cls.from_predictions(
-            X,
-            y,
-            estimator.predict(X),
-            confidence,
-            n_mistakes=n_mistakes,
-            image_shape=image_shape,
-            **plot_kwargs,
-        )
+        predictions = estimator.predict(X)
+        return cls.from_predictions(X, y, predictions, confidence, **kwargs)
 
-    def plot(self, *, n_columns=4, cmap="gray_r", values_format=".3f", figure=None):
+    def plot(
+        self,
+        *,
+        n_columns: int = 4,
+        cmap: "str | Colormap" = "gray_r",
+        values_format: str = ".3f",
+        figure: "Figure | SubFigure | None" = None,
+    ) -> Self:
         """Draw the images with label, prediction and confidence above each.
 
         Parameters
@@ -193,16 +210,11 @@ class MistakesDisplay:
         return self
 
 
-def _displayable(X, rows, image_shape):
-    """Select images that matplotlib can draw: in colour or grey, with pixels in [0, 1]."""
-    image_format = ImageFormat(X, image_shape)
-    height, width, channels = image_format.shape
-    pixels = np.asarray(image_format.flatten(X))[rows].astype(float)
-    pixels = np.pad(pixels, ((0, 0), (0, height * width * channels - pixels.shape[1])))
-    low, high = pixels.min(initial=0), pixels.max(initial=0)
-    pixels = (pixels - low) / ((high - low) or 1)
-    if image_format.channels_first:
-        images = np.moveaxis(pixels.reshape(-1, channels, height, width), 1, -1)
-    else:
-        images = pixels.reshape(-1, height, width, channels)
-    return images if channels in (3, 4) else images.mean(axis=-1)
+def _displayable(X, index, image_shape):
+    """Select images that matplotlib can draw: in color or gray, with pixels in [0, 1]."""
+    layout = ImageLayout.from_images(X, image_shape)
+    rows = np.asarray(layout.flatten(X))[index].astype(float)
+    rows = np.pad(rows, ((0, 0), (0, layout.n_values - rows.shape[1])))
+    low, high = rows.min(initial=0), rows.max(initial=0)
+    images = np.moveaxis(layout.unflatten((rows - low) / ((high - low) or 1)), 1, -1)
+    return images if layout.channels in (3, 4) else images.mean(axis=-1)

@@ -1,52 +1,27 @@
-"""What the displays have in common: colours, axes and mosaics."""
+"""Colors, axes and mosaics of the displays."""
 
 import math
-from numbers import Integral
 
 import numpy as np
 
-__all__ = ["COLOURS", "MARKERS", "axes_or_new", "check_count", "figure_or_new", "mosaic"]
+from .._validation import check_count
 
-COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
-"""The colours of Okabe and Ito, which the colour-blind tell apart, strongest first."""
+__all__ = ["COLORS", "MARKERS", "axes_or_new", "figure_or_new", "mosaic"]
+
+COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
+"""The colors of Okabe and Ito, distinct for the color-blind, strongest first."""
 
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
-"""Markers that differ where the colours are not seen."""
+"""Markers that differ where colors are not seen."""
 
 
 def axes_or_new(ax, figsize):
-    """Return the axes that the user gave, or those of a new figure.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes or None
-        The user's axes.
-    figsize : tuple of float
-        Width and height of a new figure, in inches.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The axes to draw in.
-    """
+    """Return the axes that the user gave, or those of a new figure of a size in inches."""
     return figure_or_new(None, figsize).subplots() if ax is None else ax
 
 
 def figure_or_new(figure, figsize):
-    """Return the figure that the user gave, or a new one.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure, matplotlib.figure.SubFigure or None
-        The user's figure.
-    figsize : tuple of float
-        Width and height of a new figure, in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or matplotlib.figure.SubFigure
-        The figure to draw in.
-    """
+    """Return the figure that the user gave, or a new one of a size in inches."""
     if figure is not None:
         return figure
     import matplotlib.pyplot as plt
@@ -54,56 +29,10 @@ def figure_or_new(figure, figsize):
     return plt.figure(figsize=figsize, layout="constrained")
 
 
-def check_count(name, value):
-    """Refuse what is no number of things.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument.
-    value : int
-        The number.
-
-    Raises
-    ------
-    ValueError
-        If it is no positive integer.
-    """
-    if isinstance(value, bool) or not (isinstance(value, Integral) and int(value) > 0):
-        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
-
-
 def mosaic(images, n_columns=None, gap=1):
-    """Lay images side by side, in rows, as one.
+    """Tile images of shape (n_images, height, width), with `gap` NaN pixels between two.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width)
-        The images.
-    n_columns : int, default=None
-        Images in a row; None makes the mosaic about twice as wide as high, with full rows where
-        there are such.
-    gap : int, default=1
-        Pixels between two images; they are NaN, which matplotlib leaves blank.
-
-    Returns
-    -------
-    ndarray of shape (rows of pixels, columns of pixels), floating point
-        The mosaic.
-
-    Raises
-    ------
-    ValueError
-        If `n_columns` is no positive integer.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklenet.plotting._style import mosaic
-    >>> mosaic(np.ones((3, 1, 2)), n_columns=2)
-    array([[ 1.,  1., nan,  1.,  1.],
-           [nan, nan, nan, nan, nan],
-           [ 1.,  1., nan, nan, nan]])
+    Without `n_columns` the mosaic is about twice as wide as high, with full rows if possible.
     """
     n_images, height, width = images.shape
     if n_columns is not None:

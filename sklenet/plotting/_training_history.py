@@ -1,9 +1,16 @@
 """How the loss and the validation score went through the training."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from .._inspection import fitted_attribute, last_estimator
-from ._style import COLOURS, axes_or_new
+from ._style import COLORS, axes_or_new
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["TrainingHistoryDisplay"]
 
@@ -45,12 +52,14 @@ class TrainingHistoryDisplay:
     'Epoch'
     """
 
-    def __init__(self, loss, validation_scores=None):
+    def __init__(
+        self, loss: Sequence[float], validation_scores: Sequence[float] | None = None
+    ) -> None:
         self.loss = loss
         self.validation_scores = validation_scores
 
     @classmethod
-    def from_estimator(cls, estimator, **plot_kwargs):
+    def from_estimator(cls, estimator: BaseEstimator, **plot_kwargs: Any) -> Self:
         """Draw the training of a fitted estimator.
 
         Parameters
@@ -75,18 +84,18 @@ class TrainingHistoryDisplay:
         scores = getattr(last_estimator(estimator), "validation_scores_", None)
         return cls(loss, scores).plot(**plot_kwargs)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes of the loss; those of a new figure by default.
 
         Returns
         -------
         TrainingHistoryDisplay
-            The display itself.
+            Itself.
         """
         from matplotlib.ticker import MaxNLocator
 
@@ -95,14 +104,14 @@ class TrainingHistoryDisplay:
         self.validation_ax_ = None
         n_epochs = len(self.loss)
         epochs = np.arange(1, n_epochs + 1)
-        lines = self.ax_.plot(epochs, self.loss, "o-", color=COLOURS[0], label="loss")
+        lines = self.ax_.plot(epochs, self.loss, "o-", color=COLORS[0], label="loss")
         if self.validation_scores is not None:
             self.validation_ax_ = self.ax_.twinx()
             lines += self.validation_ax_.plot(
                 epochs[n_epochs - len(self.validation_scores) :],
                 self.validation_scores,
                 "s--",
-                color=COLOURS[1],
+                color=COLORS[1],
                 label="validation score",
             )
             self.validation_ax_.set_ylabel("Validation score")

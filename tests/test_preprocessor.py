@@ -2,74 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from sklenet.images import ImageFormat, as_array, as_tensor
+from sklenet.images import ImageLayout, ImagePreprocessor, as_tensor
 
 
 def to_batch(X, image_shape=None, fitted_on=None):
     """The images of X for the network, with the statistics of `fitted_on`."""
     fitted_on = X if fitted_on is None else fitted_on
-    image_format = ImageFormat(fitted_on, image_shape)
-    pixels = as_tensor(np.asarray(image_format.flatten(fitted_on)))
-    image_format.measure(pixels, torch.arange(len(pixels)), torch.ones(len(pixels)).double())
-    return image_format.batch(as_tensor(np.asarray(image_format.flatten(X))))
+    layout = ImageLayout.from_images(fitted_on, image_shape)
+    rows, fitted_rows = (as_tensor(np.asarray(layout.flatten(images))) for images in (X, fitted_on))
+    return ImagePreprocessor(layout).fit(fitted_rows)(rows)
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-@pytest.mark.parametrize(
-    ("shape", "image_shape", "expected", "channels_first"),
-    [
-        ((2, 64), None, (8, 8, 1), False),
-        ((2, 65), None, (9, 9, 1), False),
-        ((2, 2), None, (2, 2, 1), False),
-        ((2, 60), (6, 10), (6, 10, 1), False),
-        ((2, 60), (4, 5, 3), (4, 5, 3), False),
-        ((2, 6, 10), None, (6, 10, 1), False),
-        ((2, 3, 10), None, (3, 10, 1), False),
-        ((2, 6, 10, 3), None, (6, 10, 3), False),
-        ((2, 6, 10, 4), None, (6, 10, 4), False),
-        ((2, 6, 10, 1), None, (6, 10, 1), False),
-        ((2, 3, 6, 10), None, (6, 10, 3), True),
-        ((2, 2, 6, 10), None, (6, 10, 2), True),
-        ((2, 3, 10, 3), (3, 10, 3), (3, 10, 3), False),
-        ((2, 3, 10, 4), (10, 4, 3), (10, 4, 3), True),
-        ((2, 28, 28, 2), (28, 28, 2), (28, 28, 2), False),
-        ((2, 12, 10, 11), (10, 11, 12), (10, 11, 12), True),
-    ],
-)
-def test_shape_of_the_images(shape, image_shape, expected, channels_first):
-    image_format = ImageFormat(np.zeros(shape), image_shape)
-    assert image_format.shape == expected
-    assert image_format.channels_first == channels_first
-
-
-@pytest.mark.parametrize(
-    ("shape", "image_shape", "message"),
-    [
-        (
-            (2, 3, 10, 4),
-            None,
-            r"position of the channels is ambiguous.*\(2, 3, 10, 4\).*image_shape",
-        ),
-        (
-            (2, 65),
-            (8, 8),
-            r"X has 65 features, but image_shape=\(8, 8, 1\) has 64 pixels",
-        ),
-        ((2, 9, 8), (8, 8), r"X has images of shape \(9, 8\); expected the .* \(8, 8, 1\)"),
-        ((2, 8, 8, 3), (8, 8), r"X has images of shape \(8, 8, 3\); expected the"),
-        ((2, 8, 8, 3, 1), None, "X must have the shape"),
-        ((2, 28, 28, 2), None, "position of the channels is ambiguous"),
-        ((2, 55), (4, 5, 3), r"X has 55 features, but image_shape=\(4, 5, 3\) has 60 pixels"),
-        ((2, 0, 8), None, "X has images without pixels"),
-    ],
-)
-def test_what_is_no_image_is_refused(shape, image_shape, message):
-    with pytest.raises(ValueError, match=message):
-        ImageFormat(np.zeros(shape), image_shape)
 
 
 def test_all_layouts_of_the_same_images_are_the_same_batch(rng):
@@ -103,17 +49,17 @@ def test_booleans_are_zeros_and_ones(rng):
 
 def test_pixels_keep_their_type_and_memory(rng):
     images = rng.integers(0, 256, (5, 28, 28), dtype=np.uint8)
-    pixels = as_tensor(ImageFormat(images).flatten(images))
+    pixels = as_tensor(ImageLayout.from_images(images).flatten(images))
     assert pixels.dtype == torch.uint8
     assert pixels.data_ptr() == images.ctypes.data
     table = rng.normal(size=(5, 784))
-    assert as_tensor(ImageFormat(table).flatten(table)).data_ptr() == table.ctypes.data
+    assert as_tensor(ImageLayout.from_images(table).flatten(table)).data_ptr() == table.ctypes.data
 
 
 def test_a_memory_map_stays_on_disk(rng, tmp_path):
     np.save(tmp_path / "X.npy", rng.integers(0, 256, (5, 28, 28), dtype=np.uint8))
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
-    pixels = as_tensor(ImageFormat(on_disk).flatten(on_disk))
+    pixels = as_tensor(ImageLayout.from_images(on_disk).flatten(on_disk))
     assert pixels.data_ptr() == on_disk.ctypes.data
 
 
@@ -125,14 +71,14 @@ def test_read_only_memory_and_negative_strides_are_read(rng):
     torch.testing.assert_close(as_tensor(images[::-1]), expected.flip(0))
 
 
-def test_images_of_24_to_32_pixels_are_centred_and_their_edges_repeated(rng):
+def test_images_of_24_to_32_pixels_are_centered_and_their_edges_repeated(rng):
     images = rng.normal(size=(4, 28, 25))
     batch = to_batch(images)
-    standardised = torch.from_numpy((images - images.mean()) / images.std()).float()
+    standardized = torch.from_numpy((images - images.mean()) / images.std()).float()
     assert batch.shape == (4, 1, 32, 32)
-    torch.testing.assert_close(batch[:, 0, 2:30, 3:28], standardised)
-    torch.testing.assert_close(batch[:, 0, 0, 3:28], standardised[:, 0])
-    torch.testing.assert_close(batch[:, 0, 2:30, 31], standardised[:, :, -1])
+    torch.testing.assert_close(batch[:, 0, 2:30, 3:28], standardized)
+    torch.testing.assert_close(batch[:, 0, 0, 3:28], standardized[:, 0])
+    torch.testing.assert_close(batch[:, 0, 2:30, 31], standardized[:, :, -1])
 
 
 def test_images_of_32_pixels_stay_as_they_are(rng):
@@ -154,13 +100,13 @@ def test_other_sizes_are_resampled_with_their_aspect_ratio(shape):
 
 
 def test_downsampling_is_antialiased():
-    """A chessboard of single pixels becomes grey, not a coarser chessboard."""
+    """A chessboard of single pixels becomes gray, not a coarser chessboard."""
     chessboard = np.indices((128, 128)).sum(axis=0) % 2
     batch = to_batch(np.stack([chessboard, 1 - chessboard]).astype(np.uint8) * 255)
     assert batch[:, :, 2:-2, 2:-2].abs().max() < 0.1
 
 
-def test_channels_are_standardised_by_themselves(rng):
+def test_channels_are_standardized_by_themselves(rng):
     images = rng.normal(size=(50, 28, 28, 3)) * [1, 10, 100] + [5, 50, 500]
     batch = to_batch(images)[:, :, 2:-2, 2:-2]
     torch.testing.assert_close(batch.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
@@ -169,9 +115,9 @@ def test_channels_are_standardised_by_themselves(rng):
 
 def test_statistics_are_weighted(rng):
     rows = rng.normal(size=(3, 64))
-    weighted, repeated = ImageFormat(rows), ImageFormat(rows)
-    weighted.measure(as_tensor(rows), torch.arange(3), torch.tensor([1.0, 3.0, 0.0]).double())
-    repeated.measure(as_tensor(rows), torch.tensor([0, 1, 1, 1]), torch.ones(4).double())
+    pixels, weight = as_tensor(rows), torch.tensor([1.0, 3.0, 0.0]).double()
+    weighted = ImagePreprocessor(ImageLayout(8, 8)).fit(pixels, weight)
+    repeated = ImagePreprocessor(ImageLayout(8, 8)).fit(pixels, index=torch.tensor([0, 1, 1, 1]))
     torch.testing.assert_close(weighted.mean, repeated.mean)
     torch.testing.assert_close(weighted.std, repeated.std)
 
@@ -200,20 +146,3 @@ def test_a_constant_channel_stays_harmless(value):
 def test_values_with_an_overflowing_variance_are_refused():
     with pytest.raises(ValueError, match="too large: their variance overflows"):
         to_batch(np.array([[1e300, -1e300, 0, 0]]))
-
-
-def test_later_images_must_have_the_shape_of_the_first(rng):
-    image_format = ImageFormat(np.zeros((2, 28, 28)))
-    with pytest.raises(ValueError, match=r"X has images of shape \(27, 28\); expected .*28, 28, 1"):
-        image_format.flatten(np.zeros((2, 27, 28)))
-
-
-def test_as_array_takes_tensors_lists_and_anything_with_an_array():
-    class Images:
-        def __array__(self, dtype=None, copy=None):
-            return np.ones((2, 3, 3))
-
-    assert as_array(torch.ones(2, 3, requires_grad=True)).shape == (2, 3)
-    assert as_array(torch.ones(2, 3, dtype=torch.bfloat16)).dtype == np.float32
-    assert as_array([[1, 2], [3, 4]]).shape == (2, 2)
-    assert as_array(Images()).shape == (2, 3, 3)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from sklenet.images import ImageLayout, as_array
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape", "expected", "channels_first"),
+    [
+        ((2, 64), None, (8, 8, 1), False),
+        ((2, 65), None, (9, 9, 1), False),
+        ((2, 2), None, (2, 2, 1), False),
+        ((2, 60), (6, 10), (6, 10, 1), False),
+        ((2, 60), (4, 5, 3), (4, 5, 3), False),
+        ((2, 6, 10), None, (6, 10, 1), False),
+        ((2, 3, 10), None, (3, 10, 1), False),
+        ((2, 6, 10, 3), None, (6, 10, 3), False),
+        ((2, 6, 10, 4), None, (6, 10, 4), False),
+        ((2, 6, 10, 1), None, (6, 10, 1), False),
+        ((2, 3, 6, 10), None, (6, 10, 3), True),
+        ((2, 2, 6, 10), None, (6, 10, 2), True),
+        ((2, 3, 10, 3), (3, 10, 3), (3, 10, 3), False),
+        ((2, 3, 10, 4), (10, 4, 3), (10, 4, 3), True),
+        ((2, 28, 28, 2), (28, 28, 2), (28, 28, 2), False),
+        ((2, 12, 10, 11), (10, 11, 12), (10, 11, 12), True),
+    ],
+)
+def test_shape_of_the_images(shape, image_shape, expected, channels_first):
+    layout = ImageLayout.from_images(np.zeros(shape), image_shape)
+    assert layout.shape == expected
+    assert layout.channels_first == channels_first
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape", "message"),
+    [
+        (
+            (2, 3, 10, 4),
+            None,
+            r"position of the channels is ambiguous.*\(2, 3, 10, 4\).*image_shape",
+        ),
+        (
+            (2, 65),
+            (8, 8),
+            r"X has 65 features, but image_shape=\(8, 8, 1\) has 64 pixels",
+        ),
+        ((2, 9, 8), (8, 8), r"X has images of shape \(9, 8\); expected the .* \(8, 8, 1\)"),
+        ((2, 8, 8, 3), (8, 8), r"X has images of shape \(8, 8, 3\); expected the"),
+        ((2, 8, 8, 3, 1), None, "X must have the shape"),
+        ((2, 28, 28, 2), None, "position of the channels is ambiguous"),
+        ((2, 55), (4, 5, 3), r"X has 55 features, but image_shape=\(4, 5, 3\) has 60 pixels"),
+        ((2, 0, 8), None, "X has images without pixels"),
+    ],
+)
+def test_a_wrong_shape_is_refused(shape, image_shape, message):
+    with pytest.raises(ValueError, match=message):
+        ImageLayout.from_images(np.zeros(shape), image_shape)
+
+
+def test_later_images_must_have_the_shape_of_the_first():
+    layout = ImageLayout(28, 28)
+    with pytest.raises(ValueError, match=r"X has images of shape \(27, 28\); expected .*28, 28, 1"):
+        layout.flatten(np.zeros((2, 27, 28)))
+
+
+def test_as_array_takes_tensors_lists_and_anything_with_an_array():
+    class Images:
+        def __array__(self, dtype=None, copy=None):
+            return np.ones((2, 3, 3))
+
+    assert as_array(torch.ones(2, 3, requires_grad=True)).shape == (2, 3)
+    assert as_array(torch.ones(2, 3, dtype=torch.bfloat16)).dtype == np.float32
+    assert as_array([[1, 2], [3, 4]]).shape == (2, 2)
+    assert as_array(Images()).shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
+def test_unflatten_is_the_inverse_of_flatten(channels_first, convert):
+    images = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    layout = ImageLayout(4, 5, 3, channels_first)
+    rows = layout.flatten(images if channels_first else np.moveaxis(images, 1, -1))
+    np.testing.assert_array_equal(layout.unflatten(convert(rows)), images)
