@@ -50,7 +50,7 @@ class InterruptAfterABatch(Callback):
 
 def test_the_scores_are_those_of_the_test_images():
     reference = GaussianNB().fit(X[:200], y[:200])
-    scores = fit_and_score(GaussianNB(), *SETS)
+    scores = fit_and_score("it", GaussianNB(), *SETS)
     predictions = reference.predict(X[200:300])
     assert_array_equal(scores.predictions, predictions)
     assert scores.accuracy == np.mean(predictions == y[200:300])
@@ -66,34 +66,34 @@ def test_the_scores_are_those_of_the_test_images():
 def test_the_time_to_predict_is_that_of_a_thousand_images(monkeypatch):
     clock = iter([0.0, 3.0, 5.0])
     monkeypatch.setattr("sklenet.comparison._scoring.perf_counter", lambda: next(clock))
-    scores = fit_and_score(GaussianNB(), *SETS)
+    scores = fit_and_score("it", GaussianNB(), *SETS)
     assert scores.fit_time == 3
     assert scores.predict_time == 20
 
 
 def test_a_search_tells_what_it_chose():
     search = GridSearchCV(GaussianNB(), {"var_smoothing": [1e-2]}, cv=2)
-    best_params = fit_and_score(search, *SETS).best_params
-    assert json.dumps(best_params) == '{"var_smoothing": 0.01}'
+    best_params = fit_and_score("it", search, *SETS).best_params
+    assert json.dumps(best_params) == '[{"var_smoothing": 0.01}]'
 
 
 def test_a_failure_becomes_one_line():
-    scores = fit_and_score(Failing(ValueError("no luck\nand more")), *SETS)
+    scores = fit_and_score("it", Failing(ValueError("no luck\nand more")), *SETS)
     assert scores.error == "ValueError: no luck"
     assert str(scores) == "failed: ValueError: no luck"
     assert math.isnan(scores.accuracy)
-    assert fit_and_score(Failing(RuntimeError()), *SETS).error == "RuntimeError: "
+    assert fit_and_score("it", Failing(RuntimeError()), *SETS).error == "RuntimeError: "
 
 
 def test_a_model_that_cannot_be_pickled_has_no_size():
-    scores = fit_and_score(Unpicklable(), *SETS)
+    scores = fit_and_score("it", Unpicklable(), *SETS)
     assert math.isnan(scores.model_size)
     assert scores.error is None
 
 
 def test_an_interruption_is_none_of_the_failures():
     with pytest.raises(KeyboardInterrupt):
-        fit_and_score(Failing(KeyboardInterrupt()), *SETS)
+        fit_and_score("it", Failing(KeyboardInterrupt()), *SETS)
 
 
 def test_a_network_that_survives_an_interruption_is_not_scored():
@@ -101,7 +101,7 @@ def test_a_network_that_survives_an_interruption_is_not_scored():
         hidden_layer_sizes=8, max_epochs=1, callbacks=[InterruptAfterABatch()], random_state=0
     )
     with pytest.raises(KeyboardInterrupt):
-        fit_and_score(network, *SETS)
+        fit_and_score("it", network, *SETS)
 
 
 def test_confidence_is_the_highest_class_score_where_there_is_no_probability():

@@ -1,10 +1,13 @@
 """`PixelScaler`: the one preprocessing step of the methods besides the network."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..images import ImageFormat, as_array
+from ..images import ImageLayout, as_array
 
 __all__ = ["PixelScaler"]
 
@@ -37,9 +40,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
     array([[0. , 1. , 0.2, 0. ]], dtype=float32)
     """
 
-    _image_format: ImageFormat
-
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Find the largest absolute pixel.
 
         Parameters
@@ -62,18 +63,18 @@ class PixelScaler(TransformerMixin, BaseEstimator):
             If X is sparse.
         """
         X = as_array(X)
-        self._image_format = ImageFormat(X)
+        self._layout = ImageLayout.from_images(X)
         rows = self._flatten(X, reset=True)
         self.scale_ = float(max(rows.max(), -rows.min())) or 1.0
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
         """Flatten and scale images.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
-            The images, in a shape that fits the training images.
+            The images, shaped like the training images.
 
         Returns
         -------
@@ -91,7 +92,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         return self._flatten(as_array(X), reset=False) / self.scale_
 
     def _flatten(self, X, *, reset):
-        rows = self._image_format.flatten(X)
+        rows = self._layout.flatten(X)
         return validate_data(self, rows, dtype=(np.float32, np.float64), reset=reset)
 
     def __sklearn_tags__(self):

@@ -1,12 +1,17 @@
 """Whether two classifiers differ by more than chance."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 __all__ = ["corrected_t_test", "mcnemar_test"]
 
 
-def mcnemar_test(y_true, y_pred_a, y_pred_b):
+def mcnemar_test(
+    y_true: Sequence | NDArray, y_pred_a: Sequence | NDArray, y_pred_b: Sequence | NDArray
+) -> float:
     """Compare two classifiers on one test set with McNemar's exact test.
 
     Only the samples count that one classifier gets right and the other wrong. If both are equally
@@ -54,7 +59,11 @@ def mcnemar_test(y_true, y_pred_a, y_pred_b):
     return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
-def corrected_t_test(scores_a, scores_b, test_train_ratio):
+def corrected_t_test(
+    scores_a: Sequence[float] | NDArray,
+    scores_b: Sequence[float] | NDArray,
+    test_train_ratio: float,
+) -> float:
     """Compare two classifiers over cross-validation folds with the corrected resampled t-test.
 
     The training sets of the folds overlap, so that the usual t-test takes the differences for more

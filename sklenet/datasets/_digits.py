@@ -1,12 +1,13 @@
 """scikit-learn's bundled digits as images."""
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 __all__ = ["load_digits_images"]
 
 
-def load_digits_images():
+def load_digits_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Load scikit-learn's bundled handwritten digits as images of bytes.
 
     These are the digits of :func:`sklearn.datasets.load_digits`, in the same order. Nothing is

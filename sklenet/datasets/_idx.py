@@ -2,11 +2,14 @@
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["load_idx", "load_idx_folder"]
 
@@ -31,7 +34,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_SIZE = 2**20
 
 
-def load_idx_folder(path):
+def load_idx_folder(
+    path: str | os.PathLike,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
     """Load a data set that is stored as MNIST is, such as Fashion-MNIST or KMNIST.
 
     Parameters
@@ -89,7 +94,7 @@ def load_idx_folder(path):
     return X_train, X_test, y_train, y_test
 
 
-def load_idx(path):
+def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     """Load the array of an IDX file, gzipped or not.
 
     Parameters

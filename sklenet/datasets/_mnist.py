@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import fetch_openml
 
 from ._idx import (
@@ -27,7 +28,9 @@ _MNIST_MD5 = {
 }
 
 
-def fetch_mnist(data_home=None, download_if_missing=True):
+def fetch_mnist(
+    data_home: str | os.PathLike | None = None, download_if_missing: bool = True
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Load the MNIST handwritten digits, from files where there are any, else from OpenML.
 
     The four files are looked for in the folder ``mnist`` of `data_home`, then in the folder
