@@ -15,6 +15,8 @@ from .plotting import (
     TrainingHistoryDisplay,
 )
 
+__version__ = "0.1.0"
+
 __all__ = [
     "METHODS",
     "ActivationDisplay",
