@@ -3,7 +3,6 @@
 Usage: python tools/lower_bounds.py [EXTRA ...]; without extras, those of the dependencies alone.
 """
 
-import re
 import sys
 import tomllib
 from pathlib import Path
@@ -12,10 +11,9 @@ from pathlib import Path
 def main(extras):
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *(project["optional-dependencies"][name] for name in extras)]
-    for requirement in sorted({line for group in groups for line in group}):
-        name, bound, version = re.fullmatch(r"([\w.-]+)(?:\[.*\])?(>=)?([\w.]*).*", requirement).groups()
-        if bound:
-            print(f"{name}=={version}")
+    for requirement in sorted(line for group in groups for line in group):
+        if ">=" in requirement:
+            print(requirement.replace(">=", "=="))
 
 
 if __name__ == "__main__":
