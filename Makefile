@@ -6,36 +6,67 @@ OUT ?= build/compare
 
 PY := .venv/bin/python
 READY := .venv/.ready
-CODE := sklenet tests examples benchmarks
+OLDEST := .venv-oldest
+CODE := sklenet tests examples benchmarks tools
 
-.PHONY: help compare test acceptance lint format clean
+# One thread in each worker: the workers share the cores.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: help compare check lint prose imports fast test test-oldest test-sdist coverage acceptance \
+	format clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 compare: $(READY)  ## compare all methods on the embedded digits, into build/compare
 	$(PY) benchmarks/compare_methods.py --data digits --out $(OUT)
 
-# One thread in each worker: the workers share the cores.
-test: lint  ## lint, then run the fast tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not mnist" -n $(WORKERS) --dist worksteal
+check: $(READY)  ## check format and code (seconds)
+	$(PY) -m ruff format --check $(CODE)
+	$(PY) -m ruff check $(CODE)
+
+prose: $(READY)  ## check spelling and phrases
+	$(PY) -m codespell_lib
+	$(PY) tools/check_prose.py
+
+imports: $(READY)  ## check the layers of pyproject.toml
+	.venv/bin/lint-imports
+
+lint: check  ## check, then types and docstrings
+	$(PY) -m mypy
+	$(PY) -m numpydoc lint $$(find sklenet -name '*.py')
+
+fast: $(READY)  ## run the tests that take less than a minute together
+	$(PYTEST) -m "not mnist and not slow"
+
+test: lint  ## lint, then run all tests but those on MNIST
+	$(PYTEST) -m "not mnist"
+
+# The doctests show the output of the versions in constraints.txt.
+test-oldest: $(OLDEST)/.ready  ## run the tests with the lower bounds of pyproject.toml
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest tests -m "not mnist" -n $(WORKERS) --dist worksteal
+
+test-sdist: $(READY)  ## build the sdist and run its fast tests
+	rm -rf build/sdist
+	$(PY) -m build --outdir build/sdist
+	cd build/sdist && tar -xzf *.tar.gz
+	cd build/sdist/sklenet-*/ && PYTHONPATH=$$PWD OMP_NUM_THREADS=1 \
+	  $(CURDIR)/$(PY) -m pytest -m "not mnist and not slow" -n $(WORKERS) --dist worksteal
+
+coverage: $(READY)  ## measure the coverage of the tests, into htmlcov
+	$(PYTEST) -m "not mnist" --cov --cov-report=term --cov-report=html
 
 # Without the data the tests are skipped, which passes; without any such test this fails.
 acceptance: $(READY)  ## train on the real MNIST (skipped without the data)
 	$(PY) -m pytest tests -m mnist -rs
 
-lint: $(READY)  ## check format, code, types and docstrings
-	$(PY) -m ruff format --check $(CODE)
-	$(PY) -m ruff check $(CODE)
-	$(PY) -m mypy
-	$(PY) -m numpydoc lint $$(git ls-files "sklenet/*.py")
-
 format: $(READY)  ## format the code and sort its imports
 	$(PY) -m ruff check --select I --fix $(CODE)
 	$(PY) -m ruff format $(CODE)
 
-clean:  ## remove .venv and everything that was built
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove the environments and everything that was built
+	rm -rf .venv $(OLDEST) build dist htmlcov .coverage
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -44,4 +75,15 @@ $(READY): pyproject.toml constraints.txt
 	@echo 'Setting up .venv (the first time this downloads PyTorch)'
 	@$(PYTHON) -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(OLDEST)/.ready: pyproject.toml tools/lower_bounds.py
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { \
+	  echo 'The oldest versions need Python 3.11 or 3.12: make PYTHON=python3.11 test-oldest' >&2; \
+	  exit 1; }
+	@echo 'Setting up $(OLDEST)'
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(PYTHON) tools/lower_bounds.py plots tests > $(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c $(OLDEST)/constraints.txt -e '.[tests]'
 	@touch $@

@@ -50,11 +50,13 @@ def weights_of(classifier):
 # What it learns
 
 
+@pytest.mark.slow
 def test_default_learns_the_digits(digits):
     X_train, X_test, y_train, y_test = digits
     assert DeepLeNetClassifier(random_state=0).fit(X_train, y_train).score(X_test, y_test) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -90,6 +92,7 @@ def test_every_activation_learns(digits, activation):
     assert classifier.score(X_test, y_test) > 0.8
 
 
+@pytest.mark.slow
 def test_a_grid_over_activations(digits):
     X_train, X_test, y_train, y_test = digits
     grid = {"activation": ["sigmoid", "tanh", "relu", "l_relu"]}
@@ -100,6 +103,7 @@ def test_a_grid_over_activations(digits):
     assert search.score(X_test, y_test) > 0.9
 
 
+@pytest.mark.slow
 def test_a_grid_over_all_methods(digits):
     X_train, X_test, y_train, y_test = digits
     search = GridSearchCV(*search_space(random_state=0), cv=2, n_jobs=2).fit(X_train, y_train)
@@ -937,6 +941,7 @@ def test_the_trained_network_is_in_evaluation_mode(digits):
     assert not Small(dropout=0.5).fit(X_train, y_train).module_.training
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_learns_the_same(digits, monkeypatch):
     compiled_functions = []
@@ -975,6 +980,7 @@ class ChangeAndCopy(Callback):
         self.copies.append((pickled, copy.deepcopy(net.module_).eval(), weights))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_can_be_copied_and_changed_in_training(digits):
     X_train, _, y_train, _ = digits

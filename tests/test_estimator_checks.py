@@ -1,10 +1,12 @@
 """scikit-learn's own checks, none of them expected to fail."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklenet import DeepLeNetClassifier
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         DeepLeNetClassifier(),

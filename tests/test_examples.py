@@ -13,6 +13,7 @@ def test_there_are_examples():
     assert EXAMPLES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs_and_prints_something(path, tmp_path):
     # The timeout only ends a hung script: it is far above what an example takes.

@@ -100,6 +100,7 @@ def test_the_search_space_holds_every_method_with_its_grid():
     assert set(deep["classifier__activation"]) == {"sigmoid", "tanh", "relu", "l_relu"}
 
 
+@pytest.mark.slow
 def test_one_grid_search_compares_all_methods():
     pipeline, param_grid = search_space(random_state=0)
     for name, grid in zip(METHODS, param_grid, strict=True):
