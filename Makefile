@@ -32,7 +32,7 @@ prose: $(READY)  ## check spelling and phrases
 imports: $(READY)  ## check the layers of pyproject.toml
 	.venv/bin/lint-imports
 
-lint: check  ## check, then types and docstrings
+lint: check prose imports  ## check, then prose, layers, types and docstrings
 	$(PY) -m mypy
 	$(PY) -m numpydoc lint $$(find sklenet -name '*.py')
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__version__ = "0.1.0"
-
 __all__ = [
     "DeepLeNet",
     "DeepLeNetClassifier",
