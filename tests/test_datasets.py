@@ -414,7 +414,7 @@ def test_fetch_mnist_says_what_is_missing_where(tmp_path, write_folder, monkeypa
     message = str(error.value)
     assert f"{folder} lacks {NAMES[1]}, {NAMES[3]}" in message
     assert f"{tmp_path / 'environment' / 'mnist'} does not exist" in message
-    assert ("OpenML failed, too: <urlopen error no route to host>" in message) == download
+    assert ("OpenML also failed: <urlopen error no route to host>" in message) == download
 
 
 @pytest.mark.mnist

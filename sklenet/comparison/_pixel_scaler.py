@@ -1,4 +1,4 @@
-"""`PixelScaler`: the one preprocessing step of the methods besides the network."""
+"""`PixelScaler`: the preprocessing of the methods that do not have one."""
 
 from typing import Self
 
@@ -13,11 +13,11 @@ __all__ = ["PixelScaler"]
 
 
 class PixelScaler(TransformerMixin, BaseEstimator):
-    """Flatten images and divide their pixels by the largest one of the training images.
+    """Flatten images and divide their pixels by the largest of the training images.
 
-    All pixels are divided by the same number: bytes, for instance, come to lie in [0, 1]. Unlike
-    scikit-learn's scalers it keeps the proportions of the pixels to each other and takes images as
-    `DeepLeNetClassifier` does without `image_shape`.
+    All pixels are divided by the same number; images of `uint8`, for instance, are scaled to
+    [0, 1]. Unlike scikit-learn's scalers it preserves the ratios between pixels and supports images
+    in the shapes that `DeepLeNetClassifier` supports without `image_shape`.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    sklearn.preprocessing.MaxAbsScaler : Divides each feature by a number of its own.
+    sklearn.preprocessing.MaxAbsScaler : Divides each feature by its maximum.
 
     Examples
     --------

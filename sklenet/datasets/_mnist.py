@@ -61,7 +61,7 @@ def fetch_mnist(
     OSError
         If the files are missing and OpenML is not to be used or cannot be reached.
     ValueError
-        If a file is no intact IDX file, or if the data are not those of MNIST: each file, without
+        If a file is not an intact IDX file, or if the data are not those of MNIST: each file, without
         its compression, must have the MD5 of the original one.
 
     See Also
@@ -74,7 +74,7 @@ def fetch_mnist(
     -----
     The files are called ``train-images-idx3-ubyte``, ``t10k-images-idx3-ubyte``,
     ``train-labels-idx1-ubyte`` and ``t10k-labels-idx1-ubyte``. Each may be gzipped, may end in
-    ``.gz`` and may be spelt with a dot before ``idx`` in place of the hyphen.
+    ``.gz`` and may be spelt with a dot before ``idx`` instead of the hyphen.
 
     References
     ----------
@@ -126,7 +126,7 @@ def _fetch_mnist_from_openml(data_home, folders):
     try:
         mnist = fetch_openml("mnist_784", version=1, as_frame=False, data_home=data_home)
     except (OSError, ValueError) as error:
-        raise OSError(f"{_describe_search(folders)} OpenML failed, too: {error}") from error
+        raise OSError(f"{_describe_search(folders)} OpenML also failed: {error}") from error
     images, labels = mnist.data.reshape(-1, 28, 28), mnist.target
     arrays = [images[:60000], images[60000:], labels[:60000], labels[60000:]]
     return {

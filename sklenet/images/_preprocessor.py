@@ -161,7 +161,7 @@ class ImagePreprocessor(nn.Module):
         return square
 
     def _standardize(self, rows, out):
-        """Write flat rows as standardized images of their own size into a float32 tensor."""
+        """Write flat rows as standardized images, not resized, into a float32 tensor."""
         dtype = torch.float32 if rows.dtype in _EXACT_IN_FLOAT32 else torch.float64
         missing = self.layout.n_values - rows.shape[1]
         if missing:

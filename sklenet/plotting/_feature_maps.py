@@ -74,7 +74,7 @@ class FeatureMapDisplay:
         Raises
         ------
         ValueError
-            If the estimator is no fitted network, or if X holds another number of images.
+            If the estimator is not a fitted network, or if X holds another number of images.
         """
         network = fitted_attribute(estimator, "module_")
         n_images = len(as_array(X))

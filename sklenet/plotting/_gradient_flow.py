@@ -18,7 +18,7 @@ __all__ = ["GradientFlowDisplay"]
 
 
 class GradientFlowDisplay:
-    """The size of the gradient in each layer, from the input to the output.
+    """The norm of the gradient in each layer, from the input to the output.
 
     Use `from_estimator` to make one for a training, or the class itself to compare several.
 
@@ -89,7 +89,7 @@ class GradientFlowDisplay:
         Raises
         ------
         ValueError
-            If nothing was recorded, or if `n_epochs` is no positive integer.
+            If nothing was recorded, or if `n_epochs` is not a positive integer.
         """
         check_count("n_epochs", n_epochs)
         history = fitted_attribute(estimator, "history_")

@@ -76,7 +76,7 @@ class KernelDisplay:
         Raises
         ------
         ValueError
-            If the estimator is no fitted network or has no such convolution.
+            If the estimator is not a fitted network or has no such convolution.
         """
         convolutions = {
             name: module

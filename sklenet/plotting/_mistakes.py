@@ -109,8 +109,8 @@ class MistakesDisplay:
         ------
         ValueError
             If the arguments are not equally long, if labels are strings and predictions numbers or
-            the other way about, if X has no shape of images, or if `n_mistakes` or `n_columns` is
-            no positive integer.
+            the other way about, if X does not have the shape of images, or if `n_mistakes` or `n_columns` is
+            not a positive integer.
         """
         check_count("n_mistakes", n_mistakes)
         images = as_array(X)
