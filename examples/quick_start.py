@@ -5,7 +5,7 @@ from sklearn.model_selection import train_test_split
 from sklenet import DeepLeNetClassifier
 from sklenet.datasets import load_digits_images
 
-# 1,797 grey images of 8 x 8 pixels, and the digit that each of them shows. Flat rows
+# 1,797 gray images of 8 x 8 pixels, and the digit that each of them shows. Flat rows
 # (`sklearn.datasets.load_digits`) would do as well: the classifier takes either.
 X, y = load_digits_images()
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)

@@ -21,9 +21,9 @@ def test_each_image_is_changed_by_itself_and_a_little():
     assert mass.max() < 1.35 * 64
     position = torch.arange(32.0) - 15.5
     for axis in (2, 3):
-        centre = (changed.sum(dim=(1, 5 - axis)) @ position) / mass
-        assert centre.abs().max() <= MAX_SHIFT * 1.2
-        assert centre.abs().max() > MAX_SHIFT * 0.8
+        center = (changed.sum(dim=(1, 5 - axis)) @ position) / mass
+        assert center.abs().max() <= MAX_SHIFT * 1.2
+        assert center.abs().max() > MAX_SHIFT * 0.8
 
 
 def test_constant_images_stay_constant():

@@ -141,7 +141,7 @@ def test_the_same_images_in_any_form_give_the_same_model(digits, convert):
     X_train, X_test, y_train, _ = digits
     expected = Small().fit(X_train.astype(np.int64), y_train).predict_proba(X_test)
     classifier = Small().fit(convert(X_train.astype(np.int64)), y_train)
-    # Wide integers are standardised in double precision, bytes in single.
+    # Wide integers are standardized in double precision, bytes in single.
     np.testing.assert_allclose(classifier.predict_proba(convert(X_test)), expected, rtol=1e-4)
 
 

@@ -81,14 +81,14 @@ def test_flat_rows_that_are_not_square_need_their_shape():
 
 
 @pytest.mark.parametrize("channels_first", [False, True])
-def test_images_with_three_channels_are_drawn_in_colour(channels_first):
-    colours = np.random.default_rng(0).random((5, 8, 6, 3))
-    images = np.moveaxis(colours, -1, 1) if channels_first else colours
+def test_images_with_three_channels_are_drawn_in_color(channels_first):
+    colors = np.random.default_rng(0).random((5, 8, 6, 3))
+    images = np.moveaxis(colors, -1, 1) if channels_first else colors
     # The largest and the smallest pixel are stretched to the range that matplotlib draws.
-    assert_allclose(display(images).images * colours[[3, 4, 1]].max(), colours[[3, 4, 1]])
+    assert_allclose(display(images).images * colors[[3, 4, 1]].max(), colors[[3, 4, 1]])
 
 
-def test_images_with_two_channels_are_drawn_in_grey():
+def test_images_with_two_channels_are_drawn_in_gray():
     mistakes = display(np.zeros((5, 2, 8, 8)))
     assert mistakes.images.shape == (3, 8, 8)
 
@@ -110,7 +110,7 @@ def test_from_estimator_predicts():
     assert_array_equal(mistakes.confidence, expected.confidence)
 
 
-def test_the_plot_has_the_columns_the_colours_and_the_figure_that_are_asked_for():
+def test_the_plot_has_the_columns_the_colors_and_the_figure_that_are_asked_for():
     figure = Figure()
     mistakes = display(n_columns=2, cmap="gray", values_format=".1f", figure=figure)
     assert mistakes.figure_ is figure

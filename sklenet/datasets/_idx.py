@@ -61,8 +61,8 @@ def load_idx_folder(
     FileNotFoundError
         If the folder or one of the files does not exist.
     ValueError
-        If a file is not an intact IDX file, if it does not hold images or integer labels, or if there
-        are not as many labels as images.
+        If a file is not an intact IDX file, if it does not hold images or integer labels, or if
+        there are not as many labels as images.
 
     See Also
     --------

@@ -61,8 +61,8 @@ def fetch_mnist(
     OSError
         If the files are missing and OpenML is not to be used or cannot be reached.
     ValueError
-        If a file is not an intact IDX file, or if the data are not those of MNIST: each file, without
-        its compression, must have the MD5 of the original one.
+        If a file is not an intact IDX file, or if the data are not those of MNIST: each
+        decompressed file must have the MD5 of the original one.
 
     See Also
     --------

@@ -106,7 +106,7 @@ class FeatureMapDisplay:
         Parameters
         ----------
         cmap : str or matplotlib.colors.Colormap, default="viridis"
-            The colours of the stages, from the lowest to the highest output of each.
+            The colors of the stages, from the lowest to the highest output of each.
         figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
             Where to draw; None makes a new figure.
 

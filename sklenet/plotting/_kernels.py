@@ -98,7 +98,7 @@ class KernelDisplay:
         n_columns: int | None = None,
         cmap: "str | Colormap" = "RdBu_r",
     ) -> Self:
-        """Draw the kernels, zero in the middle of the colours.
+        """Draw the kernels, zero in the middle of the colors.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class KernelDisplay:
         n_columns : int, default=None
             Kernels in a row; None makes the picture about twice as wide as high.
         cmap : str or matplotlib.colors.Colormap, default="RdBu_r"
-            The colours, from negative to positive weights.
+            The colors, from negative to positive weights.
 
         Returns
         -------

@@ -108,9 +108,9 @@ class MistakesDisplay:
         Raises
         ------
         ValueError
-            If the arguments are not equally long, if labels are strings and predictions numbers or
-            the other way about, if X does not have the shape of images, or if `n_mistakes` or `n_columns` is
-            not a positive integer.
+            If the arguments do not have the same length, if labels are strings and predictions are
+            numbers or vice versa, if X does not have the shape of images, or if `n_mistakes` or
+            `n_columns` is not a positive integer.
         """
         check_count("n_mistakes", n_mistakes)
         images = as_array(X)
@@ -179,7 +179,7 @@ class MistakesDisplay:
         n_columns : int, default=4
             Images in a row.
         cmap : str or matplotlib.colors.Colormap, default="gray_r"
-            Colours of images with one channel: low pixels white, high pixels black.
+            Colors of images with one channel: low pixels white, high pixels black.
         values_format : str, default=".3f"
             Format of the confidence.
         figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
