@@ -1,12 +1,11 @@
-"""`DeepLeNetClassifier`: parameters, validation and fitted attributes."""
+"""The estimator: `DeepLeNetClassifier`."""
 
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from functools import wraps
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +19,11 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
-from ._compat import Interval, StrOptions, check_sample_weight, fit_context
-from ._torch import PRECISIONS, default_torch_settings
+from ._compat import Interval, StrOptions, check_sample_weight, validates_parameters
+from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
     check_callbacks,
     check_numeric,
-    check_sizes,
     encode_target,
     weigh_classes,
 )
@@ -44,17 +42,21 @@ from .training import (
 
 __all__ = ["DeepLeNetClassifier"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def _restore_on_error(method):
-    """Let a method that raises an error leave the estimator as it was."""
+
+def _restore_on_error(method: Callable[P, R]) -> Callable[P, R]:
+    """Restore the estimator if a method raises an error."""
 
     @wraps(method)
-    def wrapper(self, *args, **kwargs):
-        before = self.__dict__.copy()
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        estimator: Any = args[0]
+        before = estimator.__dict__.copy()
         try:
-            return method(self, *args, **kwargs)
+            return method(*args, **kwargs)
         except BaseException:
-            self.__dict__ = before
+            estimator.__dict__ = before
             raise
 
     return wrapper
@@ -144,8 +146,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Whether training runs the network through `torch.compile`. Compilation takes time before
         the first step and needs a C++ compiler on a CPU; it pays for long fits on GPUs.
     callbacks : list of skorch.callbacks.Callback or None, default=None
-        Called in training, as in skorch; see also `sklenet.callbacks`. Targets are positions in
-        `classes_`.
+        Called in training, as in skorch; tuples of a name and a callback are also accepted. A batch
+        is ``({"images": ..., "sample_weight": ...}, target)``, where a target is a position in
+        `classes_`; scoring callbacks ignore the weights. Setting ``net.stop_training_ = True`` at
+        the end of an epoch ends the training. See also `sklenet.callbacks`.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of the batches, dropout, augmentation and the
         hold-out. With an int, the same data, device and number of threads give the same model,
@@ -158,7 +162,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_features_in_ : int
-        Number of values of an image: height times width times channels.
+        Number of columns of the flat rows; of images it is height times width times channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X has names that are all strings.
     image_shape_ : tuple of int
@@ -202,8 +206,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     merged before training and their weights added, and the fit does not depend on the order of the
     rows. Rows of weight zero are left out.
 
-    `partial_fit` does not know how many calls will follow: it trains at the constant rate `lr`.
-    The pixel statistics are those of the first call.
+    The number of `partial_fit` calls is unknown in advance: the learning rate is constant. The
+    pixel statistics are those of the first call.
 
     Interrupting `fit` from the keyboard ends the training, not the program: a search continues with
     the next candidate.
@@ -322,17 +326,26 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    classes_: NDArray[Any]
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+    image_shape_: tuple[int, int, int]
+    n_iter_: int
+    loss_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+    best_validation_score_: float
     net_: ImageClassifierNet
     preprocessor_: ImagePreprocessor
     _random_state: np.random.RandomState
 
     @_restore_on_error
-    @fit_context(prefer_skip_nested_validation=True)
+    @validates_parameters
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
-        An interruption from the keyboard ends the training with a warning; the model stays as far
-        as it was trained.
+        An interruption from the keyboard ends the training with a warning; the model has the
+        weights that it reached.
 
         Parameters
         ----------
@@ -355,29 +368,28 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are invalid, which the message explains, or if the training
             diverges.
         TypeError
-            If X is sparse or does not hold numbers.
+            If X is sparse or does not hold numbers, or if `activation` or `callbacks` has an
+            invalid type.
         """
         previous = getattr(self, "net_", None) if self.warm_start else None
         layout, rows, labels, weights = self._check_fit_data(X, y, sample_weight, previous)
         classes = np.unique(labels[weights > 0])
         if len(classes) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes; y has 1 class with a "
-                f"positive weight: {classes.tolist()}."
+                "y must have at least 2 classes with a positive weight, "
+                f"got {len(classes)} class: {classes.tolist()}."
             )
         if previous is not None and not np.array_equal(classes, self.classes_):
             raise ValueError(
-                "warm_start=True needs the classes of the last fit, "
-                f"{self.classes_.tolist()}; y has {classes.tolist()}."
+                f"y must have the classes of the last fit with warm_start=True, "
+                f"{self.classes_.tolist()}, got {classes.tolist()}."
             )
         self._train(layout, rows, labels, weights, classes, previous)
-        # The schedule has ended: nothing continues from the moments of the optimizer.
-        self.net_.optimizer_.state.clear()
         return self
 
     @available_if(_trains_all_epochs)
     @_restore_on_error
-    @fit_context(prefer_skip_nested_validation=True)
+    @validates_parameters
     def partial_fit(
         self,
         X: ArrayLike,
@@ -415,8 +427,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
-                "partial_fit does not support class_weight='balanced': a chunk does not show how "
-                "frequent the classes are. Pass a dict, or sample_weight."
+                "class_weight must be a dict or None in partial_fit, got 'balanced': a chunk does "
+                "not show how frequent the classes are."
             )
         previous = getattr(self, "net_", None)
         known = self._check_partial_fit_classes(classes)
@@ -424,8 +436,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         unknown = np.setdiff1d(labels, known)
         if len(unknown):
             raise ValueError(
-                f"y has labels that are not in classes: {unknown.tolist()}; "
-                f"the classes are {known.tolist()}."
+                f"y must have labels from classes={known.tolist()}, got also {unknown.tolist()}."
             )
         self._train(layout, rows, labels, weights, known, previous, is_partial=True)
         return self
@@ -442,6 +453,15 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             The label of each image.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If the shape does not fit, or if the values overflow the network.
+        TypeError
+            If X is sparse or does not hold numbers.
         """
         best = self._logits(X).argmax(dim=1).numpy()
         return self.classes_[best]
@@ -458,6 +478,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes), float64
             Probabilities, in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`.
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -473,8 +498,14 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes), float64
             Logarithms of the probabilities, in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`.
         """
-        return self.net_.criterion_.log_proba(self._logits(X)).numpy()
+        logits = self._logits(X)
+        return self.net_.criterion_.log_proba(logits).numpy()
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Compute the class scores of images.
@@ -488,6 +519,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes) or (n_samples,), float64
             The logits; with two classes the log-odds of the second.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`.
         """
         check_is_fitted(self)
         if len(self.classes_) > 2:
@@ -517,7 +553,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         ).double()
         if not logits.isfinite().all():
             raise ValueError(
-                "X has values so far from those of the training images that the network overflows."
+                "X must have values near those of the training images, got values that overflow "
+                "the network."
             )
         return logits
 
@@ -527,26 +564,23 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "net_"):
             if classes is None or len(classes) < 2:
                 raise ValueError(
-                    "The first call to partial_fit needs classes, the labels of all classes, of "
-                    f"which there must be at least two; got {classes!r}."
+                    "classes must list all class labels, at least two, in the first call of "
+                    f"partial_fit, got {classes!r}."
                 )
             return classes
         if classes is not None and not np.array_equal(classes, self.classes_):
             raise ValueError(
-                f"classes={classes.tolist()} is not the same as in the last fit or partial_fit, "
-                f"{self.classes_.tolist()}."
+                f"classes must be those of the last fit or partial_fit, {self.classes_.tolist()}, "
+                f"got {classes.tolist()}."
             )
         return self.classes_
 
     def _check_fit_data(self, X, y, sample_weight, previous):
         X = as_array(X)
-        if previous is not None:
-            layout = self.preprocessor_.layout
-        elif self.image_shape is None:
-            layout = ImageLayout.from_images(X)
+        if previous is None:
+            layout = ImageLayout.from_images(X, self.image_shape)
         else:
-            image_shape = check_sizes("image_shape", self.image_shape, lengths=(2, 3))
-            layout = ImageLayout.from_images(X, image_shape)
+            layout = self.preprocessor_.layout
         rows, y = validate_data(self, layout.flatten(X), y, reset=previous is None)
         check_numeric(rows)
         check_classification_targets(y)
@@ -557,6 +591,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     @default_torch_settings()
     def _train(self, layout, rows, y, sample_weight, classes, previous, *, is_partial=False):
+        check_callbacks(self.callbacks or ())
+        resolve_device(self.device)  # refused before the rows are compared
         target = encode_target(y, sample_weight, classes)
         sample_weight = weigh_classes(self.class_weight, y, target, sample_weight, classes)
         train, valid = TrainingSet.from_arrays(rows, target, sample_weight), None
@@ -568,10 +604,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             preprocessor = deepcopy(self.preprocessor_)
         if self.early_stopping:
             train, valid = train.split(self.validation_fraction, random_state)
-        recipe = Recipe.from_parameters(self.get_params(deep=False), len(train))
-        if is_partial:
-            recipe = replace(recipe, lr_schedule="constant", max_epochs=1)
-        check_callbacks(self.callbacks or ())
+        recipe = Recipe.from_parameters(self.get_params(deep=False), len(train), is_partial)
         if previous is None:
             preprocessor.fit(train.rows, train.sample_weight, train.index)
         net = fit_network(

@@ -1,28 +1,51 @@
-"""Every private name of scikit-learn and PyTorch that the package uses, each with its reason."""
+"""Private names of scikit-learn and PyTorch, each with its reason."""
 
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import sklearn
 import torch
-
-# `BaseEstimator` validates `_parameter_constraints` in `fit` through this decorator only.
-from sklearn.base import _fit_context as fit_context
-
-# Indexes the rows of arrays, data frames, lists and sparse matrices alike.
+from sklearn.base import _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils import _safe_indexing as safe_indexing
-
-# The vocabulary of `_parameter_constraints`.
 from sklearn.utils._param_validation import Interval, StrOptions
-
-# Length, type, sign and finiteness of `sample_weight`, with scikit-learn's messages.
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "Interval",
+    "MLPClassifier",
     "StrOptions",
     "check_sample_weight",
     "compilation_error",
-    "fit_context",
     "onednn_linear",
     "safe_indexing",
+    "validates_parameters",
 ]
+
+# `Interval` and `StrOptions` are the vocabulary of `_parameter_constraints`, `check_sample_weight`
+# has scikit-learn's messages, and `safe_indexing` selects rows of arrays, data frames and lists:
+# none has a public equivalent.
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def validates_parameters(method: Callable[P, R]) -> Callable[P, R]:
+    """Validate `_parameter_constraints` before a method; scikit-learn's decorator is private."""
+    decorated: Any = _fit_context(prefer_skip_nested_validation=True)(method)
+    return decorated
+
+
+if parse_version(sklearn.__version__) < parse_version("1.9"):
+
+    class MLPClassifier(MLPClassifier):  # type: ignore[no-redef]
+        """scikit-learn's, whose early stopping did not support labels of strings before 1.9."""
+
+        def _score(self, X, y, sample_weight=None):
+            predictions = self._predict(X, check_input=False)
+            return accuracy_score(y, predictions, sample_weight=sample_weight)
 
 
 def onednn_linear(x, weight, bias=None):
@@ -35,7 +58,7 @@ def onednn_linear(x, weight, bias=None):
 
 
 def compilation_error():
-    """Return the base class of the errors of `torch.compile`, which has no public name.
+    """Return the base class of the errors of `torch.compile`, which does not have a public name.
 
     It is a function because the import takes a second.
     """

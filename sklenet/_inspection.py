@@ -1,4 +1,4 @@
-"""What displays and comparisons read from fitted estimators."""
+"""Attributes of fitted estimators for displays and comparisons."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline

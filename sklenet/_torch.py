@@ -18,7 +18,7 @@ __all__ = [
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _LARGEST_MMAP_THRESHOLD = 2**25  # of glibc on 64 bits, in bytes
-_SETTINGS = RLock()
+_SETTINGS_LOCK = RLock()
 
 
 def resolve_device(device):
@@ -54,7 +54,7 @@ def _has_bfloat16(device):
 
 
 def autocast_to(dtype, device):
-    """Compute matmuls and convolutions in a dtype, whatever autocast the caller has entered."""
+    """Compute matmuls and convolutions in a dtype, overriding an autocast of the caller."""
     if dtype == torch.float32:
         return torch.autocast(device.type, enabled=False)
     # Within an autocast of the caller, the cache would keep the weights of the first step.
@@ -69,7 +69,7 @@ def default_torch_settings():
     settings belong to the process: threads take turns.
     """
     cudnn = torch.backends.cudnn
-    with _SETTINGS:
+    with _SETTINGS_LOCK:
         before = cudnn.benchmark, cudnn.deterministic, torch.get_default_dtype()
         on_cpu = torch.get_default_device().type == "cpu"
         cudnn.benchmark, cudnn.deterministic = False, True
@@ -87,21 +87,21 @@ def default_torch_settings():
 @contextmanager
 def seeded_torch(seed, device):
     """Seed PyTorch's generators of the CPU and of a device, and restore them on leaving."""
-    is_cuda, is_mps = device.type == "cuda", device.type == "mps"
-    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+    is_mps, backend = device.type == "mps", torch.get_device_module(device)
+    forked = [] if device.type in ("cpu", "mps") else [device]
+    with torch.random.fork_rng(forked, device_type=device.type if forked else "cuda"):
         torch.default_generator.manual_seed(seed)
-        if is_cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        if not is_mps:
-            yield
-            return
-        state = torch.mps.get_rng_state()  # fork_rng does not support MPS
+        for _ in forked:
+            with backend.device(device):
+                backend.manual_seed(seed)
+        state = backend.get_rng_state() if is_mps else None  # fork_rng does not support MPS
         try:
-            torch.mps.manual_seed(seed)
+            if is_mps:
+                backend.manual_seed(seed)
             yield
         finally:
-            torch.mps.set_rng_state(state)
+            if is_mps:
+                backend.set_rng_state(state)
 
 
 def raise_mmap_threshold():

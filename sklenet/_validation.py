@@ -46,13 +46,12 @@ def check_numeric(rows):
 
 
 def check_callbacks(callbacks):
-    """Refuse what skorch would not call."""
+    """Check that each item is a callback of skorch, or a tuple of a name and one."""
     for callback in callbacks:
         hooks = callback[1] if isinstance(callback, tuple) else callback
         if not hasattr(hooks, "on_train_begin"):
             raise TypeError(
-                "callbacks must be callbacks of skorch or tuples of a name and one, "
-                f"got {callback!r}."
+                f"callbacks must be skorch callbacks or (name, callback) tuples, got {callback!r}."
             )
 
 
@@ -65,15 +64,13 @@ def encode_target(y, sample_weight, classes):
 
 
 def weigh_classes(class_weight, y, target, sample_weight, classes):
-    """Multiply the weight of each sample with that of its class."""
+    """Multiply each sample weight by its class weight."""
     weighted = sample_weight > 0
     weights = compute_class_weight(
         class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
     )
     if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise ValueError(
-            f"class_weight must hold finite numbers that are not negative, got {class_weight}."
-        )
+        raise ValueError(f"class_weight must have finite non-negative values, got {class_weight}.")
     sample_weight = sample_weight * weights[target]
     if not 0 < sample_weight.sum() < math.inf:
         raise ValueError(

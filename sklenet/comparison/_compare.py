@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -48,14 +49,14 @@ def compare_methods(
     y : array-like of shape (n_samples,)
         The class labels.
     methods : list of str, dict of str to estimator, or None, default=None
-        Names for `sklenet.comparison.make_method`, or unfitted classifiers under names of your own;
-        None compares all of `sklenet.comparison.METHODS`.
+        Names for `sklenet.comparison.make_method`, or unfitted classifiers by custom names; None
+        compares all of `sklenet.comparison.METHODS`.
     cv : int, cross-validation splitter or iterable, default=5
-        Number of stratified shuffled folds, or splits of your own in which each sample is tested
-        once. Ignored with a test set.
+        Number of stratified shuffled folds, or custom splits in which each sample is tested once.
+        Ignored with a test set.
     n_jobs : int or None, default=None
         Number of fits at the same time, as in joblib. The times are only comparable between methods
-        with None or 1: at the same time, the fits share the cores.
+        with None or 1, since fits at the same time share the cores.
     X_test : array-like of shape (n_test, n_features) or images, default=None
         Test images. If given, every method is trained once, on all of `X`.
     y_test : array-like of shape (n_test,), default=None
@@ -73,8 +74,8 @@ def compare_methods(
     Raises
     ------
     ValueError
-        If the arguments do not fit together, if a method is unknown, or if every method fails. A
-        single method that fails keeps its row, with its error, and the others go on.
+        If the arguments are inconsistent, if a method is unknown, or if every method fails. If
+        only some fail, their rows have the error and the other methods are still compared.
     TypeError
         If `methods` is neither a list of names nor a dict of estimators.
 
@@ -116,7 +117,7 @@ def compare_methods(
     order = np.argsort(np.concatenate([test for _, test in splits]))
     data = images, labels, test_images, y_true
     folds = _fit_all(estimators, data, splits, n_jobs, verbose)
-    scores = [MethodScores.mean(folds[name], order) for name in estimators]
+    scores = [_mean_scores(folds[name], order) for name in estimators]
     scores.sort(key=lambda row: (row.error is not None, -row.accuracy))
     if scores[0].error:
         failures = "; ".join(f"{row.method}: {row.error}" for row in scores)
@@ -141,7 +142,7 @@ def _check_test_set(X, X_test, y_test):
     widths = [math.prod(np.shape(images)[1:]) for images in (X, X_test)]
     if widths[0] != widths[1]:
         raise ValueError(
-            f"The images of X_test have {widths[1]} pixels, those of X have {widths[0]}."
+            f"X_test must have images of {widths[0]} pixels as X has, got {widths[1]}."
         )
     return X_test, y_test
 
@@ -155,7 +156,7 @@ def _check_methods(methods, seed):
             f"methods must be a list of names or a dict of names and estimators, got {methods!r}."
         )
     if not methods:
-        raise ValueError(f"methods is empty; the known ones are {list(METHODS)}.")
+        raise ValueError(f"methods must not be empty; the known ones are {list(METHODS)}.")
     if isinstance(methods, Mapping):
         estimators = {name: clone(estimator) for name, estimator in methods.items()}
     else:
@@ -205,6 +206,33 @@ def _fit_fold(name, index, estimator, data, train, test):
     train_set = safe_indexing(X, train), y[train]
     test_set = safe_indexing(X_test, test), y_test[test]
     return index, fit_and_score(name, clone(estimator), *train_set, *test_set)
+
+
+def _mean_scores(folds, order):
+    """Average the folds of a method, and sort the predictions of all folds by `order`."""
+    method = folds[0].method
+    error = next((fold.error for fold in folds if fold.error), None)
+    if error:
+        return MethodScores(method, error=error)
+    accuracies = [fold.accuracy for fold in folds]
+    best_params = [params for fold in folds for params in fold.best_params or ()]
+    names = ("accuracy", "macro_f1", "fit_time", "predict_time", "model_size")
+    means: dict[str, Any] = {
+        name: float(np.mean([getattr(fold, name) for fold in folds])) for name in names
+    }
+    return MethodScores(
+        method,
+        **means,
+        accuracy_std=float(np.std(accuracies)) if len(folds) > 1 else math.nan,
+        fold_accuracies=accuracies,
+        best_params=best_params or None,
+        predictions=np.concatenate([fold.predictions for fold in folds])[order],
+        confidence=_concatenate_all([fold.confidence for fold in folds], order),
+    )
+
+
+def _concatenate_all(parts, order):
+    return None if parts[0] is None else np.concatenate(parts)[order]
 
 
 def _set_p_values(comparison, splits):

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.svm import SVC
 
 from .._classifier import DeepLeNetClassifier
+from .._compat import MLPClassifier
 from ._pixel_scaler import PixelScaler
 
 __all__ = ["METHODS", "make_method", "search_grid", "search_space"]
@@ -79,6 +79,7 @@ _METHODS = {
 }
 
 METHODS = tuple(_METHODS)
+"""Names of the methods, the deep LeNet-5 first."""
 
 
 def make_method(

@@ -58,7 +58,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has no shape of images, is empty or holds NaN or infinity.
+            If X does not have the shape of images, is empty or holds NaN or infinity.
         TypeError
             If X is sparse.
         """
@@ -84,7 +84,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the images have not as many pixels as those of `fit`, or hold NaN or infinity.
+            If the number of pixels differs from that in `fit`, or X holds NaN or infinity.
         TypeError
             If X is sparse.
         """

@@ -1,4 +1,4 @@
-"""The page and the pictures of a comparison."""
+"""Markdown page and pictures of a comparison."""
 
 import io
 

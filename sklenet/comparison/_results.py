@@ -1,4 +1,4 @@
-"""The table that a comparison of methods results in."""
+"""The table of a comparison."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -71,42 +71,6 @@ class MethodScores:
             return f"failed: {self.error}"
         return f"accuracy {self.accuracy:.4f}, fitted in {self.fit_time:.3g} s"
 
-    @classmethod
-    def mean(cls, folds: "list[MethodScores]", order: NDArray[np.intp]) -> "MethodScores":
-        """Average the folds of a method.
-
-        Parameters
-        ----------
-        folds : list of MethodScores
-            The scores of each fold.
-        order : ndarray of shape (n_samples,)
-            The order that sorts the tested samples of all folds.
-
-        Returns
-        -------
-        MethodScores
-            The mean, or the first error.
-        """
-        method = folds[0].method
-        error = next((fold.error for fold in folds if fold.error), None)
-        if error:
-            return cls(method, error=error)
-        accuracies = [fold.accuracy for fold in folds]
-        best_params = [params for fold in folds for params in fold.best_params or ()]
-        return cls(
-            method,
-            accuracy=float(np.mean(accuracies)),
-            accuracy_std=float(np.std(accuracies)) if len(folds) > 1 else math.nan,
-            macro_f1=float(np.mean([fold.macro_f1 for fold in folds])),
-            fit_time=float(np.mean([fold.fit_time for fold in folds])),
-            predict_time=float(np.mean([fold.predict_time for fold in folds])),
-            model_size=float(np.mean([fold.model_size for fold in folds])),
-            fold_accuracies=accuracies,
-            best_params=best_params or None,
-            predictions=_concatenate([fold.predictions for fold in folds], order),
-            confidence=_concatenate([fold.confidence for fold in folds], order),
-        )
-
     def _numbers(self):
         """Return all but the arrays."""
         names = (column.name for column in fields(self) if column.name not in _ARRAYS)
@@ -146,7 +110,7 @@ class Comparison:
 
     See Also
     --------
-    sklenet.comparison.compare_methods : Makes it.
+    sklenet.comparison.compare_methods : Runs the comparison.
     """
 
     scores: list[MethodScores]
@@ -160,9 +124,9 @@ class Comparison:
         return self.scores[0].method
 
     @property
-    def predictions(self) -> dict[str, NDArray[Any] | None]:
+    def predictions(self) -> dict[str, NDArray[Any]]:
         """Predicted labels of `y_true`, by the name of each method that did not fail."""
-        return {row.method: row.predictions for row in self.scores if not row.error}
+        return {row.method: row.predictions for row in self.scores if row.predictions is not None}
 
     @property
     def confidences(self) -> dict[str, NDArray[np.float64] | None]:
@@ -224,10 +188,6 @@ class Comparison:
     def _notes(self):
         notes = [f"{self.protocol}. p: {self.significance_test} against the best method."]
         return notes + [f"{row.method} failed: {row.error}" for row in self.scores if row.error]
-
-
-def _concatenate(parts, order):
-    return None if parts[0] is None else np.concatenate(parts)[order]
 
 
 def _format(value):

@@ -1,4 +1,4 @@
-"""One fit of one method: how accurate, how fast, how large."""
+"""The scores of one fit of one method."""
 
 import math
 import pickle
@@ -51,5 +51,5 @@ def fit_and_score(name, estimator, X_train, y_train, X_test, y_test):
 def _pickled_size(model):
     try:
         return len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL))
-    except Exception:  # objects that cannot be pickled raise what they like
+    except Exception:  # pickling errors do not have a common base class
         return math.nan

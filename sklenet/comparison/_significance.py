@@ -1,4 +1,4 @@
-"""Whether two classifiers differ by more than chance."""
+"""Significance tests for the difference of two classifiers."""
 
 from collections.abc import Sequence
 

@@ -42,7 +42,7 @@ def load_idx_folder(
     Parameters
     ----------
     path : path-like
-        The folder of the four IDX files, which bear the names of MNIST's files (see
+        The folder of the four IDX files, named as MNIST's files are (see
         :func:`fetch_mnist`), gzipped or not.
 
     Returns
@@ -113,7 +113,7 @@ def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     OSError
         If the file cannot be read.
     ValueError
-        If the file is not in the IDX format, is truncated, goes on after its data, or is a corrupt
+        If the file is not in the IDX format, is truncated, has trailing bytes, or is a corrupt
         gzip file.
 
     See Also
@@ -145,7 +145,7 @@ def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     ...     load_idx(path)
     array([5, 0, 4], dtype=uint8)
     """
-    return decode_idx(read_idx(path), path)
+    return decode_idx(read_idx_bytes(path), path)
 
 
 def find_files(folder):
@@ -188,19 +188,19 @@ def _load_split(images_path, labels_path):
     return X, y.astype(np.int64)
 
 
-def read_idx(path):
+def read_idx_bytes(path):
     """Return the decompressed bytes of an IDX file, which are as many as its header announces."""
     with open(path, "rb") as file:
         gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
         stream = gzip.GzipFile(fileobj=file) if gzipped else file
         try:
-            return _read_idx_stream(stream, path)
+            return _read_stream(stream, path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path} is a corrupt gzip file: {error}") from error
 
 
-def _read_idx_stream(stream, path):
+def _read_stream(stream, path):
     content = bytearray()
     _read_until(stream, content, 4)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_DTYPES:
@@ -219,7 +219,7 @@ def _read_idx_stream(stream, path):
     # One byte more than announced shows trailing bytes, and makes gzip check its checksum.
     _read_until(stream, content, size + 1)
     if len(content) != size:
-        found = "goes on after them" if len(content) > size else f"ends after {len(content)}"
+        found = "has trailing bytes" if len(content) > size else f"ends after {len(content)}"
         raise ValueError(
             f"{path} is not as long as its header announces: expected {size} bytes, for shape "
             f"{shape} and type {dtype.name}, but the file {found}."

@@ -14,7 +14,7 @@ from ._idx import (
     describe_missing,
     encode_ubyte_idx,
     find_files,
-    read_idx,
+    read_idx_bytes,
 )
 
 __all__ = ["fetch_mnist"]
@@ -94,7 +94,7 @@ def fetch_mnist(
     folders = [Path(home).expanduser() / "mnist" for home in homes if home]
     folder = next((folder for folder in folders if all(find_files(folder))), None)
     if folder is not None:
-        contents = {path: read_idx(path) for path in find_files(folder)}
+        contents = {path: read_idx_bytes(path) for path in find_files(folder)}
     elif download_if_missing:
         contents = _fetch_mnist_from_openml(data_home, folders)
     else:

@@ -1,13 +1,15 @@
-"""How images lie in an array: `ImageLayout`."""
+"""The layout of images in an array: `ImageLayout`."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+
+from .._validation import check_sizes
 
 __all__ = ["ImageLayout", "as_array"]
 
@@ -43,12 +45,12 @@ class ImageLayout:
     channels_first: bool = False
 
     @classmethod
-    def from_images(cls, X: Any, image_shape: Sequence[int] | None = None) -> "ImageLayout":
+    def from_images(cls, X: Any, image_shape: Sequence[int] | None = None) -> Self:
         """Read the layout off images.
 
         Parameters
         ----------
-        X : array or data frame
+        X : array-like
             Flat rows of shape (n_samples, n_features), or images of shape
             (n_samples, height, width), (n_samples, height, width, channels) or
             (n_samples, channels, height, width).
@@ -68,8 +70,10 @@ class ImageLayout:
             If X does not have the shape of images, if it disagrees with `image_shape`, or if the
             position of the channels is ambiguous.
         """
+        X = as_array(X)
         if image_shape is not None:
-            image_shape = (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
+            image_shape = check_sizes("image_shape", image_shape, lengths=(2, 3))
+            image_shape = (*image_shape, 1) if len(image_shape) == 2 else image_shape
         if np.ndim(X) > 2:
             channels_first = _channels_first(X.shape, image_shape)
             height, width, channels = _height_width_channels(X.shape, channels_first)
@@ -80,8 +84,8 @@ class ImageLayout:
             return cls(side, side)
         if n_features != math.prod(image_shape):
             raise ValueError(
-                f"X has {n_features} features, but image_shape={image_shape} has "
-                f"{math.prod(image_shape)} pixels."
+                f"X must have {math.prod(image_shape)} features for image_shape={image_shape}, "
+                f"got {n_features}."
             )
         height, width, channels = image_shape
         return cls(height, width, channels)
@@ -140,7 +144,7 @@ class ImageLayout:
 
 
 def as_array(X):
-    """Give X a shape, without copying what has one: an array, a data frame or a sparse matrix."""
+    """Convert X to an array; arrays, data frames and sparse matrices pass unchanged."""
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
@@ -158,15 +162,15 @@ def _channels_first(X_shape, image_shape=None):
             f"got {X_shape}."
         )
     if 0 in X_shape[1:]:
-        raise ValueError(f"X has images without pixels: its shape is {X_shape}.")
+        raise ValueError(f"X must have images with pixels, got the shape {X_shape}.")
     layouts = (False, True) if len(X_shape) == 4 else (False,)
     if image_shape is not None:
         for channels_first in layouts:
             if _height_width_channels(X_shape, channels_first) == image_shape:
                 return channels_first
         raise ValueError(
-            f"X has images of shape {X_shape[1:]}; "
-            f"expected the (height, width, channels) {image_shape}."
+            f"X must have images of (height, width, channels) {image_shape}, "
+            f"got images of shape {X_shape[1:]}."
         )
     if len(layouts) == 1:
         return False

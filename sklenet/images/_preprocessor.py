@@ -1,4 +1,4 @@
-"""From flat rows of pixels to standardized images: `ImagePreprocessor`."""
+"""The conversion of flat rows to standardized images: `ImagePreprocessor`."""
 
 import math
 import warnings
@@ -15,15 +15,15 @@ __all__ = ["ImagePreprocessor", "as_tensor", "to_device"]
 
 _SMALLEST_CENTERED = 24
 _EXACT_IN_FLOAT32 = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.float32)
-_PIXELS_AT_ONCE = 2**18
+_CHUNK_PIXELS = 2**18
 
 
 class ImagePreprocessor(nn.Module):
-    """Convert flat rows of pixels to standardized images of 32x32 pixels.
+    """Convert flat rows of pixels to standardized square images.
 
-    Images whose sides are 24 to 32 pixels long are centered and their edge pixels are repeated
-    outwards; others are resampled with antialiasing so that the longer side fills 32 pixels, and
-    then centered likewise.
+    Images whose sides are 24 to `size` pixels long are centered and their edge pixels are repeated
+    outwards; others are resampled with antialiasing so that the longer side has `size` pixels, and
+    then centered likewise. Pixels are not standardized before `fit`.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ class ImagePreprocessor(nn.Module):
     Attributes
     ----------
     mean, std : torch.Tensor of shape (channels, 1, 1), float64
-        Mean and standard deviation of the training pixels, channel by channel; buffers.
+        Mean and standard deviation of the training pixels, channel by channel, as buffers; the
+        standard deviation of a constant channel is 1.
 
     Examples
     --------
@@ -69,9 +70,10 @@ class ImagePreprocessor(nn.Module):
         rows : torch.Tensor of shape (n_samples, n_features)
             The flat rows, on the CPU.
         sample_weight : torch.Tensor of shape (n_selected,), float64, default=None
-            Weight of each selected row; 1 by default.
+            Weight of each selected row; 1 by default. Rows of weight zero are left out.
         index : torch.Tensor of shape (n_selected,), int64, default=None
-            The selected rows, in the order in which they are added up; all by default.
+            The selected rows, in the order of the summation, which determines the last bits; all
+            rows by default.
 
         Returns
         -------
@@ -92,6 +94,7 @@ class ImagePreprocessor(nn.Module):
             index = torch.arange(len(rows))
         if sample_weight is None:
             sample_weight = torch.ones(len(index), dtype=torch.float64)
+        index, sample_weight = index[sample_weight > 0], sample_weight[sample_weight > 0]
         height, width, channels = self.layout.shape
         n_features = rows.shape[1]
         feature = torch.arange(n_features)
@@ -100,7 +103,7 @@ class ImagePreprocessor(nn.Module):
         n_pixels = torch.bincount(channel)
         total, (mean, variance) = 0.0, torch.zeros(2, len(n_pixels), dtype=torch.float64)
         # Chunks that fit the cache, each read once; their variances add up as Chan et al. say.
-        chunk = max(1, _PIXELS_AT_ONCE // n_features)
+        chunk = max(1, _CHUNK_PIXELS // n_features)
         for selected, weight in zip(index.split(chunk), sample_weight.split(chunk), strict=True):
             values = rows[selected].double()
             share = weight / weight.sum()
@@ -173,6 +176,12 @@ class ImagePreprocessor(nn.Module):
             out.copy_((images - mean) / std)
         if missing:
             out.nan_to_num_(nan=0.0)
+
+    def __getstate__(self):
+        # Pickles of a model trained on a GPU load without one.
+        state = self.__dict__.copy()
+        state["_buffers"] = {"mean": self.mean.cpu(), "std": self.std.cpu()}
+        return state
 
     def extra_repr(self) -> str:
         """Show the layout where PyTorch prints the module.

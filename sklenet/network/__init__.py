@@ -1,6 +1,12 @@
 """From a batch of images to class scores."""
 
-from ._activations import ACTIVATIONS, LReLU, activation_gain, make_activation
+from ._activations import (
+    ACTIVATIONS,
+    LReLU,
+    activation_gain,
+    make_activation,
+    value_and_derivative,
+)
 from ._lenet import IMAGE_SIZE, DeepLeNet
 
 __all__ = [
@@ -10,4 +16,5 @@ __all__ = [
     "LReLU",
     "activation_gain",
     "make_activation",
+    "value_and_derivative",
 ]

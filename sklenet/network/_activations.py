@@ -8,7 +8,14 @@ from torch import nn
 
 from .._validation import check_positive
 
-__all__ = ["ACTIVATIONS", "Activation", "LReLU", "activation_gain", "make_activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "LReLU",
+    "activation_gain",
+    "make_activation",
+    "value_and_derivative",
+]
 
 
 class LReLU(nn.Module):
@@ -80,7 +87,7 @@ class LReLU(nn.Module):
 
 @dataclass(frozen=True)
 class Activation:
-    """A row of the table of activations: how to make one, and what is known about it."""
+    """An activation's factory and numerical properties."""
 
     make: Callable[[], nn.Module]
     # A maximum of values of a non-decreasing function is its value at the maximum: the network
@@ -147,12 +154,22 @@ def activation_gain(module: nn.Module) -> float:
     is the rectifier; it gives their ``sqrt(2)`` for that one, 1.47 for tanh, 4.72 for the sigmoid
     and 2.20 for `LReLU`.
     """
-    # An even number of points has none at zero, where many activations have a kink.
-    z = torch.linspace(-8, 8, 2000).requires_grad_()
-    density = torch.exp(-(z.detach() ** 2) / 2)
-    with torch.enable_grad():
-        (slope,) = torch.autograd.grad(module(z.clone()).sum(), z)  # it may work in place
+    # An even number of points excludes zero, where many activations have a kink.
+    z = torch.linspace(-8, 8, 2000)
+    density = torch.exp(-(z**2) / 2)
+    _, slope = value_and_derivative(module, z)
     gain = float((density.sum() / (density * slope**2).sum()).sqrt())
     if not 0 < gain < float("inf"):
-        raise ValueError(f"The gradient of the activation {module} is zero or not finite.")
+        raise ValueError(f"activation must have a finite nonzero gradient, got {module}.")
     return gain
+
+
+def value_and_derivative(module, x):
+    """Evaluate an elementwise activation and its derivative, which is zero without a gradient."""
+    x = x.clone().requires_grad_()
+    with torch.enable_grad():
+        y = module(x.clone())  # it may work in place
+        if not y.requires_grad:
+            return y, torch.zeros_like(y)
+        (slope,) = torch.autograd.grad(y.sum(), x)
+    return y.detach(), slope

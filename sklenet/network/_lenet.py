@@ -108,13 +108,12 @@ class DeepLeNet(nn.Module):
         super().__init__()
         if pooling not in _POOLINGS:
             raise ValueError(f"pooling must be one of {sorted(_POOLINGS)}, got {pooling!r}.")
-        known = Activation.resolve(activation)
-        # Kernels compute a single row in another order than several. Activations that are not
-        # uniform and odd numbers of convolution kernels also differ in the last elements of a
-        # tensor, which do not fill a vector register.
-        is_even = known.is_uniform and not any(count % 16 for count in conv_channels)
-        self.batch_multiple = 2 if is_even else 32
-        pool_first = pooling == "max" and known.is_monotonic
+        properties = Activation.resolve(activation)
+        # oneDNN uses another summation order for a single row. Activations that are not uniform and
+        # numbers of kernels that do not fill vector registers also differ at the end of a tensor.
+        fills_registers = not any(count % 16 for count in conv_channels)
+        self.batch_multiple = 2 if properties.is_uniform and fills_registers else 32
+        pool_first = pooling == "max" and properties.is_monotonic
         features: OrderedDict[str, nn.Module] = OrderedDict()
         head: OrderedDict[str, nn.Module] = OrderedDict()
         size, number = IMAGE_SIZE, 1
@@ -172,7 +171,7 @@ class DeepLeNet(nn.Module):
 def _remaining_pixels(size, layer, kernel_size):
     if size < 1:
         raise ValueError(
-            f"No pixels are left after layer {layer}: with kernel_size={kernel_size}, images of "
-            f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels are too small for that many conv_channels."
+            f"conv_channels and kernel_size must leave pixels of {IMAGE_SIZE}x{IMAGE_SIZE} images "
+            f"after each layer, got none after {layer} with kernel_size={kernel_size}."
         )
     return size

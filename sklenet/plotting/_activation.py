@@ -9,7 +9,7 @@ from torch import nn
 
 from .._torch import default_torch_settings
 from .._validation import check_positive
-from ..network import make_activation
+from ..network import make_activation, value_and_derivative
 from ._style import COLORS, figure_or_new
 
 if TYPE_CHECKING:
@@ -100,16 +100,14 @@ class ActivationDisplay:
             raise ValueError("activations must hold at least one activation.")
         values, derivatives = {}, {}
         with default_torch_settings():
-            # An even number of points has none at zero, where many activations have a kink.
-            x = torch.linspace(-float(limit), float(limit), 1000, requires_grad=True)
+            # An even number of points excludes zero, where many activations have a kink.
+            x = torch.linspace(-float(limit), float(limit), 1000)
             for name, activation in activations.items():
-                y = make_activation(activation)(x.clone())  # it may work in place
+                y, slope = value_and_derivative(make_activation(activation), x)
                 if y.shape != x.shape:
                     raise ValueError(f"The activation {name!r} does not work element by element.")
-                constant = torch.zeros_like(x)
-                (slope,) = torch.autograd.grad(y.sum(), x) if y.requires_grad else (constant,)
-                values[name], derivatives[name] = y.detach().numpy(), slope.detach().numpy()
-        return cls(x.detach().numpy(), values, derivatives).plot(**plot_kwargs)
+                values[name], derivatives[name] = y.numpy(), slope.numpy()
+        return cls(x.numpy(), values, derivatives).plot(**plot_kwargs)
 
     def plot(self, *, figure: "Figure | SubFigure | None" = None) -> Self:
         """Draw the functions and the derivatives side by side.

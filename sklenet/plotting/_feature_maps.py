@@ -1,4 +1,4 @@
-"""What each stage of a network sees of an image."""
+"""Feature maps of an image."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -55,7 +55,7 @@ class FeatureMapDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: BaseEstimator, X: ArrayLike, **plot_kwargs: Any) -> Self:
-        """Draw what a fitted classifier computes of an image.
+        """Draw the feature maps that a fitted classifier computes from an image.
 
         Parameters
         ----------
@@ -82,16 +82,16 @@ class FeatureMapDisplay:
             raise ValueError(f"X must hold one image, as X[:1] does, got {n_images}.")
         seen, stages = {}, _stages(network)
 
-        def _remember(name, module, inputs, output):
+        def remember(name, module, inputs, output):
             seen[name] = output[0].cpu().numpy()
 
-        def _remember_image(module, inputs):
+        def remember_image(module, inputs):
             seen["image"] = inputs[0][0].cpu().numpy()
 
-        hooks = [network.register_forward_pre_hook(_remember_image)]
+        hooks = [network.register_forward_pre_hook(remember_image)]
         try:
             for name, layer in stages.items():
-                hooks.append(layer.register_forward_hook(partial(_remember, name)))
+                hooks.append(layer.register_forward_hook(partial(remember, name)))
             estimator.predict(X)
         finally:
             for hook in hooks:

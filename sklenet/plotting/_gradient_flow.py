@@ -1,4 +1,4 @@
-"""How large the gradient is in each layer."""
+"""Gradient norms by layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -100,7 +100,8 @@ class GradientFlowDisplay:
         ]
         if not recorded:
             raise ValueError(
-                "estimator has no record of its gradients; fit it with callbacks=[GradientNorm()]."
+                "estimator must be fitted with callbacks=[GradientNorm()], "
+                "got a history without gradient norms."
             )
         shown = np.unique(np.linspace(0, len(recorded) - 1, n_epochs).round().astype(int))
         norms = {f"epoch {recorded[i][0]}": list(recorded[i][1].values()) for i in shown}

@@ -84,7 +84,7 @@ class KernelDisplay:
             if hasattr(module, "kernel_size") and hasattr(module, "weight")
         }
         if layer not in convolutions:
-            raise ValueError(f"layer={layer!r} is unknown; the layers are {list(convolutions)}.")
+            raise ValueError(f"layer must be one of {list(convolutions)}, got {layer!r}.")
         weight = convolutions[layer].weight.detach().cpu().numpy()
         n_kernels, n_channels, height, width = weight.shape
         mean = ", mean over the channels" if n_channels > 1 else ""

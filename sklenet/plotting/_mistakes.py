@@ -202,7 +202,7 @@ class MistakesDisplay:
         for ax, image, label, prediction, confidence in rows:
             ax.imshow(image, cmap=cmap)
             ax.set_title(f"{label} \N{RIGHTWARDS ARROW} {prediction}\n{confidence:{values_format}}")
-        # Not every classifier has probabilities: see `sklenet.scoring.prediction_confidence`.
+        # The confidence of a classifier without predict_proba is not a probability.
         is_probability = (self.confidence >= 0).all() and (self.confidence <= 1).all()
         measure = "confidence" if is_probability else "class score"
         heading = f"Label \N{RIGHTWARDS ARROW} prediction, {measure}"

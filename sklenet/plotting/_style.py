@@ -29,8 +29,8 @@ def figure_or_new(figure, figsize):
     return plt.figure(figsize=figsize, layout="constrained")
 
 
-def mosaic(images, n_columns=None, gap=1):
-    """Tile images of shape (n_images, height, width), with `gap` NaN pixels between two.
+def mosaic(images, n_columns=None):
+    """Tile images of shape (n_images, height, width), with a NaN pixel between two.
 
     Without `n_columns` the mosaic is about twice as wide as high, with full rows if possible.
     """
@@ -45,7 +45,6 @@ def mosaic(images, n_columns=None, gap=1):
         n_columns = min(full, key=lambda n: abs(n - wanted), default=math.ceil(wanted))
     n_columns = min(n_columns, n_images)
     n_rows = math.ceil(n_images / n_columns)
-    tiles = np.full((n_rows, n_columns, height + gap, width + gap), np.nan)
-    tiles.reshape(-1, height + gap, width + gap)[:n_images, :height, :width] = images
-    pixels = tiles.swapaxes(1, 2).reshape(n_rows * (height + gap), n_columns * (width + gap))
-    return pixels[: n_rows * (height + gap) - gap, : n_columns * (width + gap) - gap]
+    tiles = np.full((n_rows, n_columns, height + 1, width + 1), np.nan)
+    tiles.reshape(-1, height + 1, width + 1)[:n_images, :height, :width] = images
+    return tiles.swapaxes(1, 2).reshape(n_rows * (height + 1), n_columns * (width + 1))[:-1, :-1]

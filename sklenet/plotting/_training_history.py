@@ -1,9 +1,9 @@
-"""How the loss and the validation score went through the training."""
+"""Loss and validation score by epoch."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._inspection import fitted_attribute, last_estimator
@@ -52,9 +52,7 @@ class TrainingHistoryDisplay:
     'Epoch'
     """
 
-    def __init__(
-        self, loss: Sequence[float], validation_scores: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, loss: ArrayLike, validation_scores: ArrayLike | None = None) -> None:
         self.loss = loss
         self.validation_scores = validation_scores
 
@@ -102,13 +100,13 @@ class TrainingHistoryDisplay:
         self.ax_ = axes_or_new(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.validation_ax_ = None
-        n_epochs = len(self.loss)
+        n_epochs = np.size(self.loss)
         epochs = np.arange(1, n_epochs + 1)
         lines = self.ax_.plot(epochs, self.loss, "o-", color=COLORS[0], label="loss")
         if self.validation_scores is not None:
             self.validation_ax_ = self.ax_.twinx()
             lines += self.validation_ax_.plot(
-                epochs[n_epochs - len(self.validation_scores) :],
+                epochs[n_epochs - np.size(self.validation_scores) :],
                 self.validation_scores,
                 "s--",
                 color=COLORS[1],

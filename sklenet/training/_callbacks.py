@@ -1,4 +1,4 @@
-"""What happens during training besides the steps themselves."""
+"""Callbacks: learning rate schedule, validation accuracy, early stopping, gradient norms."""
 
 from copy import deepcopy
 
@@ -74,7 +74,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         score = net.history[-1, "valid_acc"]
-        if self.best_weights_ is None or score > self.best_score_ + self.tol:
+        if score > self.best_score_ + self.tol:
             self.best_score_, self.best_epoch_ = score, net.history[-1, "epoch"]
             self.best_weights_ = deepcopy(net.module_.state_dict())
             self.n_misses_ = 0

@@ -16,7 +16,7 @@ __all__ = ["CHUNK_SIZE", "Batches", "ImageDataset", "TrainingSet"]
 CHUNK_SIZE = 256
 """Images to preprocess or predict at a time: enough for full speed, few enough for the cache."""
 
-_WORTH_KEEPING = 2**24  # numbers: 64 MB of standardized images, 16,384 gray ones
+_MAX_CACHED_VALUES = 2**24  # 64 MB of standardized images, 16,384 gray ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,8 @@ class TrainingSet:
     def from_arrays(cls, rows, target, sample_weight):
         """Make a training set of arrays, in which equal rows of a class are one sample."""
         index, sample_weight = merge_repeated_rows(rows, target, sample_weight)
-        columns = map(torch.from_numpy, (index, target[index], sample_weight))
+        weight = sample_weight / sample_weight.mean()
+        columns = map(torch.from_numpy, (index, target[index], weight))
         return cls(as_tensor(rows), *columns)
 
     def split(self, fraction, random_state):
@@ -80,7 +81,8 @@ class ImageDataset(Dataset):
         self.preprocessor = preprocessor
         self.index = training_set.index.to(rows.device)
         self.target = training_set.target.to(rows.device)
-        weight = training_set.sample_weight.float()
+        weight = training_set.sample_weight / training_set.sample_weight.mean()
+        weight = weight.float()
         self.sample_weight = (weight / weight.mean()).to(rows.device)
 
     def __len__(self):
@@ -96,10 +98,10 @@ class ImageDataset(Dataset):
 
     @cached_property
     def _standardized(self):
-        """Few images, standardized once instead of once an epoch: 2 % of a fit to the digits."""
+        """Few images, standardized once instead of in each epoch."""
         size = self.preprocessor.size
         shape = (len(self), self.preprocessor.layout.channels, size, size)
-        if math.prod(shape) > _WORTH_KEEPING:
+        if math.prod(shape) > _MAX_CACHED_VALUES:
             return None
         images = torch.empty(shape, dtype=torch.float32, device=self.rows.device)
         for part, chunk in zip(images.split(CHUNK_SIZE), self.index.split(CHUNK_SIZE), strict=True):

@@ -1,6 +1,7 @@
-"""The skorch net: batches, precision, weighted losses and the training loop."""
+"""The skorch net: precision, weighted loss and training loop."""
 
 import warnings
+from collections.abc import Mapping
 from copy import copy, deepcopy
 from typing import Any
 
@@ -10,6 +11,7 @@ from skorch import NeuralNetClassifier
 from .._compat import compilation_error
 from .._torch import autocast_to, raise_mmap_threshold
 from ._data import CHUNK_SIZE, Batches, ImageDataset
+from ._predict import forward_padded
 
 __all__ = ["ImageClassifierNet"]
 
@@ -31,11 +33,6 @@ class ImageClassifierNet(NeuralNetClassifier):
         self.compiled = compiled
         self._compiled_forward = None
 
-    # skorch's defaults without its accuracy, which ignores weights.
-    @property
-    def _default_callbacks(self):
-        return [named for named in super()._default_callbacks if named[0] != "valid_acc"]
-
     def initialize_module(self):
         super().initialize_module()
         # The memory order in which convolutions are fastest on a CPU.
@@ -43,7 +40,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         self._compiled_forward = None
         return self
 
-    def fit_loop(self, X, y=None, epochs=None, **kwargs):
+    def fit_loop(self, X, y=None, **kwargs):
         """Train until the epochs are over or a callback sets `stop_training_`."""
         raise_mmap_threshold()
         self.stop_training_ = False
@@ -54,7 +51,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         try:
             # The backward pass is within: it would run under an autocast of the caller.
             with autocast_to(torch.float32, torch.device(self.device)):
-                for _ in range(self.max_epochs if epochs is None else epochs):
+                for _ in range(self.max_epochs):
                     self.notify("on_epoch_begin", **datasets)
                     self.run_single_epoch(batches_train, True, "train", self.train_step)
                     self.run_single_epoch(batches_valid, False, "valid", self.validation_step)
@@ -74,13 +71,13 @@ class ImageClassifierNet(NeuralNetClassifier):
             self._compiled_forward = None
         return self
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+    def run_single_epoch(self, iterator, training, prefix, step_fn):
         if iterator is None:
             return
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
+                step = step_fn(batch)
                 loss = step["loss"].detach()
                 # Reading a loss synchronizes a GPU: its losses are read at the end of the epoch.
                 loss = loss.item() if loss.device.type == "cpu" else loss
@@ -101,15 +98,15 @@ class ImageClassifierNet(NeuralNetClassifier):
         return Batches(dataset, CHUNK_SIZE)
 
     def infer(self, x, **fit_params):
-        """Compute the logits of a batch, those of validation batches in float32."""
-        is_training = self.module_.training
-        dtype = self.dtype if is_training else torch.float32
-        with autocast_to(dtype, torch.device(self.device)):
-            if not (is_training and self.compiled):
-                return self.module_(x["images"]).float()
-            if self._compiled_forward is None:
+        """Compute the logits of a batch, in evaluation as `predict_logits` does."""
+        images = x["images"] if isinstance(x, Mapping) else x
+        is_training, device = self.module_.training, torch.device(self.device)
+        with autocast_to(self.dtype if is_training else torch.float32, device):
+            if not is_training:
+                return forward_padded(self.module_, images)
+            if self.compiled and self._compiled_forward is None:
                 self._compiled_forward = _compile(self.module_)
-            return self._compiled_forward(x["images"]).float()
+            return (self._compiled_forward or self.module_)(images).float()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compute the weighted mean loss of a batch."""
@@ -120,16 +117,17 @@ class ImageClassifierNet(NeuralNetClassifier):
         weights, own = previous.module_.state_dict(), self.module_.state_dict()
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in own.items()}:
             raise ValueError(
-                "Training continues with the network of the last fit, whose layers must not "
-                "change; set warm_start=False and call fit to train another network."
+                "The layers must be those of the last fit, whose training continues; set "
+                "warm_start=False and call fit to train another network."
             )
         self.module_.load_state_dict(weights)
         self.history_ = copy(previous.history_)
         if with_optimizer:
             if type(previous.optimizer_) is not type(self.optimizer_):
                 raise ValueError(
-                    "partial_fit continues with the optimizer of the last call, which must not "
-                    "change; call fit to train with another optimizer."
+                    "optimizer must be that of the last partial_fit, "
+                    f"{type(previous.optimizer_).__name__}, got {type(self.optimizer_).__name__}; "
+                    "call fit to train with another optimizer."
                 )
             settings = [
                 {key: value for key, value in group.items() if key != "params"}

@@ -1,4 +1,4 @@
-"""From flat rows to class scores: `predict_logits`."""
+"""The prediction of class scores: `predict_logits`."""
 
 import torch
 from torch.nn import functional
@@ -7,7 +7,7 @@ from .._torch import autocast_to
 from ..images import to_device
 from ._data import CHUNK_SIZE
 
-__all__ = ["predict_logits"]
+__all__ = ["forward_padded", "predict_logits"]
 
 
 def predict_logits(network, preprocessor, rows, device):
@@ -16,22 +16,20 @@ def predict_logits(network, preprocessor, rows, device):
     Returns a tensor of shape (n_samples, n_classes) on the CPU. The scores of a row that are
     computed on a CPU do not depend on the other rows.
     """
-    is_training = network.training
-    network.eval()
-    try:
-        with torch.inference_mode(), autocast_to(torch.float32, device):
-            return torch.cat(
-                [
-                    _forward_padded(network, preprocessor(to_device(chunk, device))).cpu()
-                    for chunk in rows.split(CHUNK_SIZE)
-                ]
-            )
-    finally:
-        network.train(is_training)
+    if network.training:
+        network.eval()
+    preprocessor.to(device)
+    with torch.inference_mode(), autocast_to(torch.float32, device):
+        return torch.cat(
+            [
+                forward_padded(network, preprocessor(to_device(chunk, device))).cpu()
+                for chunk in rows.split(CHUNK_SIZE)
+            ]
+        )
 
 
-def _forward_padded(network, images):
-    """Pad a batch to the size from which its rows are independent of each other."""
+def forward_padded(network, images):
+    """Compute scores of a batch, padded to a size at which its rows are independent."""
     n_images = len(images)
     missing = -n_images % network.batch_multiple
     if missing:

@@ -1,4 +1,4 @@
-"""One door to training: `fit_network`."""
+"""The training of a network: `fit_network`."""
 
 from functools import partial
 
@@ -20,47 +20,19 @@ def fit_network(
     recipe,
     preprocessor,
     train,
-    valid=None,
+    valid,
     *,
     n_classes,
     seed,
-    callbacks=(),
-    verbose=0,
-    previous=None,
-    with_optimizer=False,
+    callbacks,
+    verbose,
+    previous,
+    with_optimizer,
 ):
-    """Train a network by a recipe and return its skorch net.
+    """Train a network by a recipe and return its skorch net, in evaluation mode.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        How to train.
-    preprocessor : ImagePreprocessor
-        From rows to images; it is moved to the device of the recipe.
-    train, valid : TrainingSet
-        The images to train on and, optionally, those whose accuracy stops the training.
-    n_classes : int
-        Outputs of the network.
-    seed : int
-        Seed of PyTorch's generators: weights, order of the batches, dropout, augmentation.
-    callbacks : sequence of skorch.callbacks.Callback, default=()
-        The user's callbacks, called after those of the recipe.
-    verbose : int, default=0
-        Whether to print a table of the epochs.
-    previous : ImageClassifierNet, default=None
-        A net whose weights and history the new one continues.
-    with_optimizer : bool, default=False
-        Whether the new net also continues the moments of the optimizer of `previous`.
-
-    Returns
-    -------
-    ImageClassifierNet
-        The trained net, in evaluation mode.
-
-    Raises
-    ------
-    ValueError
-        If the weights are not finite after the training.
+    The accuracy on `valid`, unless it is None, stops the training. The weights and the history of
+    `previous`, unless it is None, are continued, and `with_optimizer` the moments of its optimizer.
     """
     device = recipe.device
     # MPS does not have float64.
@@ -75,7 +47,7 @@ def fit_network(
     decay = recipe.weight_decay
     with seeded_torch(seed, device):
         net = ImageClassifierNet(
-            partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network_options),
+            partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network),
             classes=range(n_classes),
             criterion=loss,
             criterion__label_smoothing=recipe.label_smoothing,
@@ -90,6 +62,7 @@ def fit_network(
             dtype=recipe.dtype,
             compiled=recipe.compile,
             callbacks=[*own_callbacks, *callbacks],
+            callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
             device=str(device),
             verbose=verbose,
         ).initialize()
@@ -97,6 +70,8 @@ def fit_network(
             net.continue_from(previous, with_optimizer)
         net.partial_fit(dataset)
     net.train_split = None  # it holds the validation images
+    if not with_optimizer:
+        net.optimizer_.state.clear()  # the schedule has ended
     net.module_.eval()
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         raise ValueError(
