@@ -87,10 +87,11 @@ def test_gain_keeps_the_size_of_the_gradient(name):
     assert 0.3 < gradient.norm() / before < 3
 
 
-def test_gain_refuses_an_activation_without_gradient():
-    class Step(nn.Module):
+@pytest.mark.parametrize("forward", [lambda x: x * 0, torch.ones_like, lambda x: x.detach()])
+def test_activation_gain_without_gradient_is_refused(forward):
+    class Flat(nn.Module):
         def forward(self, x):
-            return x * 0
+            return forward(x)
 
-    with pytest.raises(ValueError, match="zero or not finite"):
-        activation_gain(Step())
+    with pytest.raises(ValueError, match="must have a finite nonzero gradient, got Flat"):
+        activation_gain(Flat())

@@ -264,7 +264,7 @@ def broken(X, value):
         (lambda X: np.full(X.shape, {}), TypeError, "must be a string or a real number"),
         (lambda X: sparse.csr_array(X.reshape(len(X), -1)), TypeError, "Sparse data was passed"),
         (lambda X: X[:0], ValueError, "Found array with 0 sample"),
-        (lambda X: X[:, :, :0], ValueError, "X has images without pixels"),
+        (lambda X: X[:, :, :0], ValueError, "X must have images with pixels"),
         (lambda X: X[:, 0, 0], ValueError, "Expected 2D array, got 1D array instead"),
         (lambda X: X[:-1], ValueError, "inconsistent numbers of samples"),
         (lambda X: np.zeros((len(X), 3, 8, 3)), ValueError, "channels is ambiguous"),
@@ -300,12 +300,12 @@ def test_bad_images_are_refused_before_training(digits, change, error, message):
         ({"conv_channels": (4, 0)}, r"conv_channels must have positive integers, got \(4, 0\)"),
         ({"conv_channels": "ab"}, "conv_channels"),
         ({"hidden_layer_sizes": (1.5,)}, r"hidden_layer_sizes must have positive integers"),
-        ({"kernel_size": 40}, "No pixels are left after layer C1"),
+        ({"kernel_size": 40}, "got none after C1"),
         ({"image_shape": (8,)}, r"image_shape must have 2 or 3 positive integers, got \(8,\)"),
-        ({"image_shape": (7, 8)}, "X has images of shape"),
+        ({"image_shape": (7, 8)}, "X must have images of"),
         ({"device": "tpu9"}, "device='tpu9' cannot be used"),
-        ({"class_weight": {0: -1.0}}, "class_weight must hold finite numbers"),
-        ({"class_weight": {0: np.nan}}, "class_weight must hold finite numbers"),
+        ({"class_weight": {0: -1.0}}, "class_weight must have finite non-negative values"),
+        ({"class_weight": {0: np.nan}}, "class_weight must have finite non-negative values"),
         ({"class_weight": dict.fromkeys(range(10), 0)}, "must have a positive finite sum"),
         ({"device": "hpu"}, "device='hpu' cannot be used"),
         ({"device": "meta"}, "device='meta' cannot be used"),
@@ -322,7 +322,7 @@ def test_bad_parameters_are_refused(digits, parameters, message):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.zeros(300), "at least 2 classes; y has 1 class"),
+        (np.zeros(300), "at least 2 classes with a positive weight, got 1 class"),
         (np.linspace(0, 1, 300), "Unknown label type"),
         (np.full(300, np.nan), "Input y contains NaN"),
         (np.zeros((300, 2), int), "y should be a 1d array"),
@@ -340,7 +340,7 @@ def test_later_images_must_fit_the_first(digits):
     classifier = Small().fit(X_train, y_train)
     with pytest.raises(ValueError, match="X has 63 features, but .* is expecting 64 features"):
         classifier.predict(X_test.reshape(len(X_test), -1)[:, :-1])
-    with pytest.raises(ValueError, match=r"X has images of shape \(8, 7\); expected"):
+    with pytest.raises(ValueError, match=r"X must have images of .* got images of shape \(8, 7\)"):
         classifier.predict(X_test[:, :, :-1])
     with pytest.raises(ValueError, match="Input X contains NaN"):
         classifier.predict(broken(X_test, np.nan))
@@ -370,7 +370,7 @@ def test_a_failed_fit_keeps_the_last_model(digits, method):
 def test_pixels_that_overflow_the_network_are_refused(digits):
     X_train, X_test, y_train, _ = digits
     classifier = Small().fit(X_train, y_train)
-    with pytest.raises(ValueError, match="so far from those of the training images"):
+    with pytest.raises(ValueError, match="values that overflow the network"):
         classifier.predict(X_test * 1e60)
 
 
@@ -403,7 +403,7 @@ def test_reasonable_values_train(digits, options):
     ("parameters", "message"),
     [
         ({"activation": torch.relu}, "activation=.* must return an nn.Module"),
-        ({"callbacks": [1]}, "callbacks must be callbacks of skorch .* got 1"),
+        ({"callbacks": [1]}, "callbacks must be skorch callbacks .* got 1"),
     ],
     ids=["activation", "callbacks"],
 )
@@ -548,9 +548,9 @@ def test_warm_start_continues(digits):
     assert classifier.n_iter_ == 6
     assert classifier.loss_curve_[3] < classifier.loss_curve_[0]
     assert classifier.loss_ < first
-    with pytest.raises(ValueError, match="warm_start=True needs the classes of the last fit"):
+    with pytest.raises(ValueError, match="the classes of the last fit with warm_start=True"):
         classifier.fit(X_train, y_train % 5)
-    with pytest.raises(ValueError, match="whose layers must not change"):
+    with pytest.raises(ValueError, match="The layers must be those of the last fit"):
         classifier.set_params(conv_channels=(5, 8)).fit(X_train, y_train)
 
 
@@ -595,12 +595,12 @@ def test_partial_fit_keeps_what_it_learned(digits):
 
 def test_partial_fit_on_the_first_call(digits):
     X_train, _, y_train, _ = digits
-    with pytest.raises(ValueError, match="first call to partial_fit needs classes"):
+    with pytest.raises(ValueError, match="classes must list all class labels, at least two"):
         Small().partial_fit(X_train, y_train)
     classifier = Small().partial_fit(X_train[:20], y_train[:20], classes=range(10))
-    with pytest.raises(ValueError, match="is not the same as"):
+    with pytest.raises(ValueError, match="classes must be those of the last fit"):
         classifier.partial_fit(X_train, y_train, classes=range(9))
-    with pytest.raises(ValueError, match=r"labels that are not in classes: \[17\]"):
+    with pytest.raises(ValueError, match=r"y must have labels from classes=.* got also \[17\]"):
         classifier.partial_fit(X_train[:1], [17])
 
 
@@ -610,13 +610,17 @@ def test_partial_fit_takes_a_new_rate_and_refuses_a_new_optimizer(digits):
     classifier.set_params(lr=1e-5, weight_decay=0.01).partial_fit(X_train, y_train)
     (group,) = classifier.net_.optimizer_.param_groups
     assert (group["lr"], group["weight_decay"]) == (1e-5, 0.01)
-    with pytest.raises(ValueError, match="optimizer of the last call, which must not change"):
+    with pytest.raises(
+        ValueError, match="optimizer must be that of the last partial_fit, AdamW, got SGD"
+    ):
         classifier.set_params(optimizer="sgd").partial_fit(X_train, y_train)
 
 
 def test_what_partial_fit_cannot_do(digits):
     X_train, _, y_train, _ = digits
-    with pytest.raises(ValueError, match="partial_fit does not support class_weight='balanced'"):
+    with pytest.raises(
+        ValueError, match="class_weight must be a dict or None in partial_fit, got 'balanced'"
+    ):
         Small(class_weight="balanced").partial_fit(X_train, y_train, classes=range(10))
     stopping = Small(early_stopping=True)
     assert not hasattr(stopping, "partial_fit")
@@ -811,6 +815,30 @@ def test_scoring_callbacks_of_skorch_score_the_hold_out(digits):
     )
 
 
+@pytest.mark.parametrize(
+    "method", ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+)
+def test_predict_unfitted_raises_not_fitted_error(digits, method):
+    with pytest.raises(NotFittedError):
+        getattr(Small(), method)(digits[1])
+
+
+@pytest.mark.parametrize("weight", [1e-50, 1e40])
+def test_fit_equal_weights_of_any_scale_train_the_same_model(digits, weight):
+    X_train, _, y_train, _ = digits
+    weighted = Small().fit(X_train, y_train, np.full(len(y_train), weight))
+    assert torch.equal(weights_of(weighted), weights_of(Small().fit(X_train, y_train)))
+
+
+def test_net_predict_images_returns_positions_of_the_classes(digits):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small().fit(X_train, y_train)
+    images = classifier.preprocessor_(torch.from_numpy(X_test).flatten(1))
+    positions = classifier.net_.predict(images)
+    np.testing.assert_array_equal(classifier.classes_[positions], classifier.predict(X_test))
+    np.testing.assert_array_equal(classifier.net_.predict({"images": images}), positions)
+
+
 @pytest.mark.parametrize("activation", ["l_relu", "sigmoid"])
 @pytest.mark.parametrize("n_samples", [1, 3, 64])
 def test_the_module_of_the_preprocessed_rows_computes_the_class_scores(
@@ -930,7 +958,7 @@ def test_settings_of_the_caller_survive(digits):
 def test_images_that_are_kept_train_as_those_that_are_made_anew(digits, monkeypatch, options):
     X_train, X_test, y_train, _ = digits
     kept = Small(**options).fit(X_train, y_train)
-    monkeypatch.setattr("sklenet.training._data._WORTH_KEEPING", 0)
+    monkeypatch.setattr("sklenet.training._data._MAX_CACHED_VALUES", 0)
     anew = Small(**options).fit(X_train, y_train)
     assert kept.loss_curve_ == anew.loss_curve_
     np.testing.assert_array_equal(kept.predict_proba(X_test), anew.predict_proba(X_test))

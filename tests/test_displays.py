@@ -144,7 +144,7 @@ def test_kernels_are_those_of_the_layer(classifier):
 
 @pytest.mark.parametrize("layer", ["S2", "F5", "flatten"])
 def test_a_layer_without_kernels_is_refused(classifier, layer):
-    with pytest.raises(ValueError, match=r"the layers are \['C1', 'C3'\]"):
+    with pytest.raises(ValueError, match=r"layer must be one of \['C1', 'C3'\]"):
         KernelDisplay.from_estimator(classifier, layer=layer)
 
 
@@ -257,7 +257,7 @@ def test_no_epochs_are_refused(classifier):
 
 def test_gradients_that_were_not_recorded_are_asked_for(classifier):
     plain = DeepLeNetClassifier(conv_channels=(4, 8), max_epochs=1).fit(X, y)
-    with pytest.raises(ValueError, match="fit it with callbacks="):
+    with pytest.raises(ValueError, match="must be fitted with callbacks="):
         GradientFlowDisplay.from_estimator(plain)
 
 

@@ -43,14 +43,14 @@ def test_shape_of_the_images(shape, image_shape, expected, channels_first):
         (
             (2, 65),
             (8, 8),
-            r"X has 65 features, but image_shape=\(8, 8, 1\) has 64 pixels",
+            r"X must have 64 features for image_shape=\(8, 8, 1\), got 65",
         ),
-        ((2, 9, 8), (8, 8), r"X has images of shape \(9, 8\); expected the .* \(8, 8, 1\)"),
-        ((2, 8, 8, 3), (8, 8), r"X has images of shape \(8, 8, 3\); expected the"),
+        ((2, 9, 8), (8, 8), r"X must have images of .* \(8, 8, 1\), got images of shape \(9, 8\)"),
+        ((2, 8, 8, 3), (8, 8), r"X must have images of .* got images of shape \(8, 8, 3\)"),
         ((2, 8, 8, 3, 1), None, "X must have the shape"),
         ((2, 28, 28, 2), None, "position of the channels is ambiguous"),
-        ((2, 55), (4, 5, 3), r"X has 55 features, but image_shape=\(4, 5, 3\) has 60 pixels"),
-        ((2, 0, 8), None, "X has images without pixels"),
+        ((2, 55), (4, 5, 3), r"X must have 60 features for image_shape=\(4, 5, 3\), got 55"),
+        ((2, 0, 8), None, "X must have images with pixels"),
     ],
 )
 def test_a_wrong_shape_is_refused(shape, image_shape, message):
@@ -60,7 +60,9 @@ def test_a_wrong_shape_is_refused(shape, image_shape, message):
 
 def test_later_images_must_have_the_shape_of_the_first():
     layout = ImageLayout(28, 28)
-    with pytest.raises(ValueError, match=r"X has images of shape \(27, 28\); expected .*28, 28, 1"):
+    with pytest.raises(
+        ValueError, match=r"X must have images of .*28, 28, 1\), got images of shape \(27, 28\)"
+    ):
         layout.flatten(np.zeros((2, 27, 28)))
 
 

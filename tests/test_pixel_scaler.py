@@ -45,7 +45,9 @@ def test_the_scaler_puts_channels_in_one_order():
 
 def test_the_scaler_refuses_images_of_another_size():
     scaler = PixelScaler().fit(X)
-    with pytest.raises(ValueError, match=r"expected the \(height, width, channels\) \(8, 8, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"X must have images of \(height, width, channels\) \(8, 8, 1\)"
+    ):
         scaler.transform(X[:, :4])
     with pytest.raises(ValueError, match="X has 32 features, but PixelScaler is expecting 64"):
         scaler.transform(X[:, :4].reshape(len(X), -1))

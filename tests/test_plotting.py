@@ -124,7 +124,9 @@ def test_a_classifier_without_confidence_is_refused():
     class Unsure(ClassifierMixin, BaseEstimator):
         pass
 
-    with pytest.raises(ValueError, match="Unsure has neither predict_proba nor decision_function"):
+    with pytest.raises(
+        ValueError, match="must have predict_proba or decision_function, got Unsure"
+    ):
         MistakesDisplay.from_estimator(Unsure(), X, y)
 
 

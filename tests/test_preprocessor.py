@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -146,3 +148,20 @@ def test_a_constant_channel_stays_harmless(value):
 def test_values_with_an_overflowing_variance_are_refused():
     with pytest.raises(ValueError, match="too large: their variance overflows"):
         to_batch(np.array([[1e300, -1e300, 0, 0]]))
+
+
+def test_rows_of_weight_zero_are_left_out(rng):
+    # So large that each row is a chunk of the summation.
+    rows = torch.from_numpy(rng.normal(size=(3, 512 * 512)))
+    layout = ImageLayout(512, 512)
+    fitted = ImagePreprocessor(layout).fit(rows, torch.tensor([1.0, 0.0, 1.0]).double())
+    expected = ImagePreprocessor(layout).fit(rows[[0, 2]])
+    torch.testing.assert_close(fitted.mean, expected.mean)
+    torch.testing.assert_close(fitted.std, expected.std)
+
+
+def test_a_pickled_preprocessor_converts_to_the_same_images(rng):
+    rows = torch.from_numpy(rng.normal(size=(5, 784)))
+    preprocessor = ImagePreprocessor(ImageLayout(28, 28)).fit(rows)
+    loaded = pickle.loads(pickle.dumps(preprocessor))
+    assert torch.equal(loaded(rows), preprocessor(rows))
