@@ -1,0 +1,56 @@
+"""The command `python -m benchmarks`."""
+
+import io
+import sys
+from pathlib import Path
+
+from . import claims, speed
+from .lab import Parser, Refusal, add_options, fill_in, redraw, run
+
+EXPERIMENTS = {each.name: each for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS)}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(argv=None):
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # for a terminal without ± or β
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = make_parser()
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.command(parsed, ["python", "-m", "benchmarks", *arguments])
+    except Refusal as refusal:
+        parser.error(str(refusal))
+    except KeyboardInterrupt:
+        kept = "; the same command goes on" if getattr(parsed, "out", None) else ""
+        parser.exit(130, f"Interrupted{kept}.\n")
+
+
+def make_parser():
+    parser = Parser("python -m benchmarks", description="Experiments on the deep LeNet-5.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    runs = commands.add_parser("run", help="measure the rows of an experiment")
+    names = runs.add_subparsers(required=True, metavar="NAME")
+    for name, experiment in EXPERIMENTS.items():
+        one = names.add_parser(name, help=experiment.question, description=experiment.question)
+        add_options(one, experiment.options)
+        one.add_argument("--out", type=Path, metavar="FOLDER", help="write the result here")
+        one.set_defaults(command=run_one, name=name)
+    again = commands.add_parser("redraw", help="remake page and pictures of a result")
+    again.add_argument("name", choices=EXPERIMENTS, metavar="NAME")
+    again.add_argument("--out", type=Path, metavar="FOLDER", help="default: results/NAME")
+    again.set_defaults(command=redraw_one)
+    return parser
+
+
+def run_one(parsed, command):
+    experiment = EXPERIMENTS[parsed.name]
+    run(experiment, fill_in(parsed, experiment.options), parsed.out, command)
+
+
+def redraw_one(parsed, command):
+    redraw(EXPERIMENTS[parsed.name], parsed.out or RESULTS / parsed.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What experiments share: their form, their images, statistics, and how they run."""
+
+from ._commands import Refusal, read_result, redraw, run
+from ._experiment import Experiment
+from ._figures import draw_estimates
+from ._images import sample_trials, sample_tuned_trials, take_subset
+from ._options import Option, Parser, add_options, fill_in, whole_number
+from ._page import render
+from ._sklenet import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    COLORS,
+    MARKERS,
+    AccuracyClock,
+    UnitGain,
+    accelerate,
+    make_activation,
+    resolve_device,
+    resolve_precision,
+)
+from ._statistics import (
+    Estimate,
+    Finding,
+    count_outcomes,
+    format_p,
+    geometric_interval,
+    interval,
+    judge_differences,
+    training_overlap,
+)

@@ -1,0 +1,60 @@
+"""The description of a run: what ran, where, when and with which versions."""
+
+import hashlib
+import os
+import platform
+import shlex
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+import sklenet
+
+from ._sklenet import resolve_device, resolve_precision
+
+PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy", "scikit-learn-intelex"]
+
+
+def describe_run(experiment, options, command):
+    device = resolve_device("auto")
+    return {
+        "experiment": experiment.name,
+        "options": vars(options),
+        "command": shlex.join(command),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "system": platform.system(),
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+            "precision": resolve_precision(experiment.precision, device),
+        },
+        "versions": {"python": platform.python_version(), **installed_versions()},
+    }
+
+
+def digest_of_code():
+    """Return a digest of the source of sklenet and of the benchmarks."""
+    folders = [Path(sklenet.__file__).parent, Path(__file__).parents[1]]
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def installed_versions():
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def cpu_name():
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,148 @@
+"""The form of an experiment."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from ._figures import to_png
+from ._page import render
+
+DATA_NAMES = {"digits": "the digits", "mnist": "MNIST"}
+
+
+class Claim(NamedTuple):
+    """A claim, what the rows say about it, and the picture that shows it best."""
+
+    text: str
+    picture: str
+    verdict: str
+    effect: str
+    details: str
+
+
+class Picture(NamedTuple):
+    """A function that draws, and what it draws into."""
+
+    draw: Callable
+    title: str
+    size: tuple[float, float]
+    panels: tuple[int, int]
+    data: str | None
+    shared: dict
+
+
+class Experiment:
+    """A question, the cells that are measured to answer it, and what is made of the rows.
+
+    `name` is also that of the folder in `results/` and of the template in `pages/`; `options` has
+    an `Option` for each name; `precision` is what its networks are trained in.
+    """
+
+    def __init__(self, name, question, options, precision="auto"):
+        self.name, self.question = name, " ".join(question.split())
+        self.options, self.precision = options, precision
+        self._claims, self._tables, self._pictures = [], {}, {}
+
+    def images(self, function):
+        """Register `f(options)`, which loads images, or refuses the options by a ValueError."""
+        self.load = function
+        return function
+
+    def rows(self, function):
+        """Register `f(options)`, which returns the values of each key, whose product is the cells.
+
+        Or it yields cells; `yield` returns what was measured, for cells that depend on others.
+        """
+        self._cells = function
+        return function
+
+    def measure(self, function):
+        """Register `f(**cell, images, options)`, which returns further columns, or a list of them.
+
+        A list has the columns of several rows.
+        """
+        self._measure = function
+        return function
+
+    def claim(self, text, picture):
+        """Register `f(rows, options)`, which returns a Finding, or None for no claim."""
+
+        def register(function):
+            self._claims.append((text, picture, function))
+            return function
+
+        return register
+
+    def table(self, function):
+        """Register `f(rows, options)`, whose result has its name in the template."""
+        self._tables[function.__name__] = function
+        return function
+
+    def figure(self, file_name, title, size, panels=(1, 1), data=None, **shared):
+        """Register `f(rows, options, axes)`, which draws into the panels of a figure.
+
+        `data` is the only data set that has it; `shared` goes to `matplotlib.Figure.subplots`.
+        """
+
+        def register(function):
+            self._pictures[file_name] = Picture(function, title, size, panels, data, shared)
+            return function
+
+        return register
+
+    @property
+    def source(self):
+        """The path of the module in `benchmarks/`."""
+        return "/".join(self._measure.__module__.split(".")[1:]) + ".py"
+
+    def measure_rows(self, images, options, journal):
+        """Measure the cells that the journal lacks; return the rows of all cells."""
+        rows, cells, measured = [], self._cells(options), None
+        if isinstance(cells, dict):
+            keys, values = cells.keys(), cells.values()
+            cells = (dict(zip(keys, cell, strict=True)) for cell in product(*values))
+        while True:
+            try:
+                cell = cells.send(measured)
+            except StopIteration:
+                return rows
+            function = partial(self._measure, **cell, images=images, options=options)
+            measured = journal.measure(cell, function)
+            parts = measured if isinstance(measured, list) else [measured]
+            rows += [{**cell, **part} for part in parts]
+
+    def judge(self, rows, options):
+        """Return the claims with their verdicts."""
+        findings = [(*claim, judge(rows, options)) for *claim, judge in self._claims]
+        return [
+            Claim(text.format(**vars(options)), picture, finding.verdict, *finding[1:])
+            for text, picture, finding in findings
+            if finding
+        ]
+
+    def make_page(self, rows, run):
+        """Return the page, from the template and the rows."""
+        options = SimpleNamespace(**run["options"])
+        tables = {name: make(rows, options) for name, make in self._tables.items()}
+        context = {"experiment": self, "run": run, "rows": rows, "options": options}
+        context |= {"claims": self.judge(rows, options), "data_name": DATA_NAMES[options.data]}
+        return render(f"{self.name}.md", **context, **tables)
+
+    def draw(self, rows, options):
+        """Return the pictures, as PNG, by the names of their files."""
+        from matplotlib.figure import Figure
+
+        pictures = {}
+        for file_name, picture in self._pictures.items():
+            if picture.data in (None, options.data):
+                figure = Figure(figsize=picture.size, layout="constrained")
+                axes = figure.subplots(*picture.panels, **picture.shared)
+                for ax in figure.axes:
+                    ax.grid(alpha=0.3)
+                picture.draw(rows, options, axes)
+                values = {**vars(options), "data_name": DATA_NAMES[options.data]}
+                figure.suptitle(picture.title.format(**values))
+                pictures[file_name] = to_png(figure)
+        return pictures

@@ -1,0 +1,79 @@
+"""The images of each trial of an experiment, and those to choose recipes on."""
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from sklenet.datasets import fetch_mnist, load_digits_images
+
+
+def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
+    """Return training images, test images, training labels and test labels for each trial.
+
+    The test images of MNIST, or all digits, are split into the test images of the trials: no two
+    trials share one. The training images are the other digits or MNIST's training images, or a
+    random subset of them. Digits of `sample_tuning_split` are left out if recipes are chosen there.
+    """
+    folds = StratifiedKFold(n_trials, shuffle=True, random_state=0)
+    if data == "digits":
+        X, y = load_digits_images()
+        if is_tuned:
+            X, _, y, _ = _hold_out(X, y)
+        pools = [(X[train], X[test], y[train], y[test]) for train, test in folds.split(X, y)]
+    else:
+        X, X_test, y, y_test = fetch_mnist()
+        parts = [part for _, part in folds.split(X_test, y_test)]
+        pools = [(X, X_test[part], y, y_test[part]) for part in parts]
+    trials = []
+    for seed, (X, X_test, y, y_test) in enumerate(pools):
+        X, y = take_subset(X, y, len(y) if n_train is None else n_train, seed)
+        trials.append((X, X_test, y, y_test))
+    return trials
+
+
+def sample_tuning_split(data, n_train):
+    """Return images to choose recipes on, none of which is a test image of a trial.
+
+    Of MNIST's training images `n_train` to train on and 10,000 to validate on; of a third of the
+    digits at most two of three to train on.
+    """
+    if data == "digits":
+        _, X, _, y = _hold_out(*load_digits_images())
+        n_validation = len(y) // 3
+        n_train = min(n_train, len(y) - n_validation)
+    else:
+        X, _, y, _ = fetch_mnist()
+        n_validation = 10_000
+        if n_train > len(y) - n_validation:
+            raise ValueError(
+                f"argument --n-train: must be at most {len(y) - n_validation:,}, since recipes are "
+                f"chosen on {n_validation:,} of {len(y):,} training images, got {n_train:,}"
+            )
+    return train_test_split(
+        X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
+    )
+
+
+def sample_tuned_trials(options):
+    """Return the images of an experiment that chooses recipes, by stage and trial."""
+    return {
+        "validation": [sample_tuning_split(options.data, options.n_train)],
+        "test": sample_trials(options.data, options.trials, options.n_train, is_tuned=True),
+    }
+
+
+def take_subset(X, y, n_train, seed, argument="--n-train"):
+    """Return a stratified random subset of the training images."""
+    if n_train == len(y):
+        return X, y
+    n_classes = len(np.unique(y))
+    if not n_classes <= n_train <= len(y) - n_classes:
+        raise ValueError(
+            f"argument {argument}: must be all of the {len(y)} training images or, with and "
+            f"without one for each class, from {n_classes} to {len(y) - n_classes}, got {n_train}"
+        )
+    X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
+    return X, y
+
+
+def _hold_out(X, y):
+    return train_test_split(X, y, test_size=1 / 3, stratify=y, random_state=0)

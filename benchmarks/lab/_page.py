@@ -1,0 +1,29 @@
+"""Pages from the templates in `pages/`."""
+
+from numbers import Integral
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tabulate import tabulate
+
+
+def render(template, **context):
+    """Fill in a template: data frames become tables, whole numbers have commas."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parents[1] / "pages"),
+        finalize=as_markdown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(template).render(context)
+
+
+def as_markdown(value):
+    if isinstance(value, pd.DataFrame):
+        alignment = ["left"] + ["right"] * (value.shape[1] - 1)
+        table = {"headers": "keys", "tablefmt": "pipe", "showindex": False}
+        return tabulate(value, **table, disable_numparse=True, colalign=alignment)
+    return f"{value:,}" if isinstance(value, Integral) else value

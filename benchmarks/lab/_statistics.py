@@ -1,0 +1,99 @@
+"""Intervals over the trials of an experiment, comparisons and verdicts."""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+OUTCOMES = ["better", "inconclusive", "worse"]
+
+
+class Estimate(NamedTuple):
+    """A mean over the trials and its 95 % interval; formatted, "+0.0042 ± 0.0056"."""
+
+    mean: float
+    low: float
+    high: float
+
+    def outcome(self, threshold=0):
+        """Return "better" or "worse" if the interval is above or below the threshold."""
+        if self.low <= threshold <= self.high:
+            return "inconclusive"
+        return "better" if self.low > threshold else "worse"
+
+    def __format__(self, spec):
+        half_width = (self.high - self.low) / 2
+        return f"{self.mean:{spec}} ± {half_width:{spec.removeprefix('+')}}"
+
+
+class Finding(NamedTuple):
+    """What the rows say about a claim: the outcome of each comparison, in words, and the rest."""
+
+    outcomes: list[str]
+    effect: str
+    details: str = ""
+
+    @property
+    def verdict(self):
+        """Return the verdict: a claim holds if every comparison is better."""
+        counts = Counter(self.outcomes)
+        if counts["better"] == len(self.outcomes):
+            return "holds"
+        if counts["inconclusive"] == len(self.outcomes):
+            return "inconclusive"
+        return "partly supported" if counts["better"] >= counts["worse"] else "fails"
+
+
+def training_overlap(options):
+    """Return the `test_train_ratio` of `interval` for the trials of an experiment.
+
+    The trials on the digits are the folds of a cross-validation, whose training images overlap.
+    Those on MNIST have disjoint test images and a random subset of the training images each.
+    """
+    return 1 / (options.trials - 1) if options.data == "digits" else 0
+
+
+def interval(values, test_train_ratio=0):
+    """Return the mean of a value per trial and its 95 % interval (Student).
+
+    With `test_train_ratio` the variance is that of the corrected resampled t-test (Nadeau and
+    Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003).
+    """
+    mean, n_trials = np.mean(values), len(values)
+    standard_error = np.std(values, ddof=1) * np.sqrt(1 / n_trials + test_train_ratio)
+    half_width = stats.t.ppf(0.975, n_trials - 1) * standard_error
+    return Estimate(mean, mean - half_width, mean + half_width)
+
+
+def geometric_interval(values, test_train_ratio=0):
+    """Return the geometric mean of a value per trial and its 95 % interval."""
+    return Estimate(*np.exp(interval(np.log(values), test_train_ratio)))
+
+
+def format_p(p):
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
+def count_outcomes(outcomes):
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name])
+
+
+def judge_differences(differences, spec="+.4f", unit=""):
+    """Return the finding on a claim that every difference is positive, from {case: estimate}."""
+    ordered = sorted(differences, key=lambda case: differences[case].mean)
+    cases = {outcome: [] for outcome in OUTCOMES}
+    for case in ordered:
+        cases[differences[case].outcome()].append(case)
+    ends = " to ".join(
+        f"{differences[case]:{spec}}{unit} ({case})"
+        for case in dict.fromkeys([ordered[0], ordered[-1]])
+    )
+    details = [
+        f"{outcome.capitalize()}: {', '.join(cases[outcome])}."
+        for outcome in ("worse", "inconclusive")
+        if cases[outcome]
+    ]
+    outcomes = [outcome for outcome in OUTCOMES for _ in cases[outcome]]
+    return Finding(outcomes, f"{count_outcomes(outcomes)}: {ends}.", " ".join(details))
