@@ -1,5 +1,5 @@
 """Experiments on the claims of the paper."""
 
-from . import architecture_ablation
+from . import architecture_ablation, paper_table
 
-EXPERIMENTS = [architecture_ablation.experiment]
+EXPERIMENTS = [paper_table.experiment, architecture_ablation.experiment]

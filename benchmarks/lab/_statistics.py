@@ -71,8 +71,12 @@ def geometric_interval(values, test_train_ratio=0):
     return Estimate(*np.exp(interval(np.log(values), test_train_ratio)))
 
 
-def format_p(p):
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+def format_p(*p_values):
+    """Format a p-value, or the lowest and the highest of several."""
+    ends = [min(p_values), max(p_values)]
+    low, high = ("< 0.001" if p < 0.001 else f"{p:.3f}" for p in ends)
+    text = low if low == high else f"{low} to {high}"
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def count_outcomes(outcomes):

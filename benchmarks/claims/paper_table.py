@@ -1,0 +1,195 @@
+"""Does the deep LeNet-5 recognize over 98 % of MNIST, and more than every other method?"""
+
+import json
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.model_selection import train_test_split
+
+from sklenet.baselines import make_method
+from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.significance import mcnemar_test
+
+from .. import lab
+
+OURS, AUGMENTED = "deep_lenet", "deep_lenet, augmentation"
+RIVALS = ["knn", "mlp", "svm", "lenet5"]
+DETERMINISTIC = ["knn", "svm"]
+# Test errors on MNIST in percent. LeCun, Cortes and Burges, "The MNIST database of handwritten
+# digits", http://yann.lecun.com/exdb/mnist/; Simard, Steinkraus and Platt, ICDAR 2003.
+PUBLISHED = {
+    "knn": {"K-NN, Euclidean (LeCun et al.)": 5.0},
+    "mlp": {
+        "3-layer network, 300+100 units (LeCun et al.)": 3.05,
+        "2-layer network, 800 units, cross-entropy (Simard et al.)": 1.6,
+    },
+    "svm": {"SVM, Gaussian kernel (LeCun et al.)": 1.4},
+    "lenet5": {"LeNet-5 (LeCun et al.)": 0.95},
+    AUGMENTED: {
+        "LeNet-5, distortions (LeCun et al.)": 0.8,
+        "convolutional network, affine distortions (Simard et al.)": 0.6,
+        "convolutional network, elastic distortions (Simard et al.)": 0.4,
+    },
+}
+SIGNIFICANT = 0.001
+PICTURE = "recognition_rates.png"
+
+experiment = lab.Experiment(
+    "paper_table",
+    __doc__,
+    options={
+        "trials": lab.Option("trials, each with another seed", 5, 3, minimum=2, maximum=100),
+        "n_train": lab.Option("training images", 300, 60_000, minimum=20),
+    },
+)
+
+
+@experiment.images
+def images(options):
+    if options.data == "digits":
+        X, y = load_digits_images()
+        X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    else:
+        X, X_test, y, y_test = fetch_mnist()
+    X, y = lab.take_subset(X, y, options.n_train, seed=0)
+    return X, X_test, y, y_test
+
+
+@experiment.rows
+def cells(options):
+    for trial in range(options.trials):
+        for contender in (*RIVALS, OURS, AUGMENTED):
+            if trial == 0 or contender not in DETERMINISTIC:
+                yield {"trial": trial, "contender": contender}
+
+
+@experiment.measure
+def mistakes(trial, contender, *, images, options):
+    X, X_test, y, y_test = images
+    method = make_method(contender.removesuffix(", augmentation"), random_state=trial)
+    if contender == AUGMENTED:
+        method.set_params(classifier__augmentation="affine")
+    start = time.perf_counter()
+    method.fit(X, y)
+    fitted = time.perf_counter()
+    predictions = method.predict(X_test)
+    end = time.perf_counter()
+    wrong = np.flatnonzero(predictions != y_test).tolist()
+    times = {"fit_s": fitted - start, "predict_s": end - fitted}
+    return {**times, "n_test": len(y_test), "wrong": json.dumps(wrong)}
+
+
+class Contender(NamedTuple):
+    """The recognition rate of each trial, their mean, and McNemar's tests against ours."""
+
+    rates: np.ndarray
+    rate: lab.Estimate
+    p_values: list[float]
+
+    def __str__(self):
+        return f"{self.rate.mean:.4f} ({self.rate.low:.4f} to {self.rate.high:.4f})"
+
+    def outcome(self, ours):
+        """Say whether ours is better or worse, significantly, in every trial."""
+        leads = ours.rates - self.rates
+        if max(self.p_values) >= SIGNIFICANT or leads.min() < 0 < leads.max():
+            return "inconclusive"
+        return "better" if leads.min() > 0 else "worse"
+
+
+def summarize(rows):
+    """Return each contender by its name."""
+    n_test = rows.n_test.iloc[0]
+    right = [~np.isin(range(n_test), json.loads(wrong)) for wrong in rows.wrong]
+    by_name = rows.assign(right=right).groupby("contender", sort=False).right.agg(list)
+    contenders = {}
+    for name, right in by_name.items():
+        rates = np.mean(right, axis=1)
+        interval = binomtest(round(rates.mean() * n_test), n_test).proportion_ci(method="wilson")
+        p_values = [
+            mcnemar_test(np.ones(n_test), ours, right[min(trial, len(right) - 1)])
+            for trial, ours in enumerate(by_name[OURS])
+        ]
+        contenders[name] = Contender(rates, lab.Estimate(rates.mean(), *interval), p_values)
+    return contenders
+
+
+@experiment.claim("The deep LeNet-5 recognizes more than 98 % of the images.", PICTURE)
+def recognizes(rows, options):
+    ours = summarize(rows)[OURS]
+    return lab.Finding([ours.rate.outcome(0.98)], f"{ours}.")
+
+
+@experiment.claim(
+    f"The deep LeNet-5 recognizes more than each other method, p < {SIGNIFICANT} in every trial.",
+    PICTURE,
+)
+def recognizes_more(rows, options):
+    contenders = summarize(rows)
+    ours, rivals = contenders[OURS], {name: contenders[name] for name in RIVALS}
+    effect = "; ".join(
+        f"{name} {ours.rate.mean - rival.rate.mean:+.4f}, {lab.format_p(*rival.p_values)}"
+        for name, rival in rivals.items()
+    )
+    return lab.Finding([rival.outcome(ours) for rival in rivals.values()], f"{effect}.")
+
+
+@experiment.claim(
+    "With augmentation the deep LeNet-5 recognizes at least 99.6 %, the rate that Simard et al. "
+    "published in 2003 for elastic distortions.",
+    PICTURE,
+)
+def recognizes_as_published(rows, options):
+    augmented = summarize(rows)[AUGMENTED]
+    finding = lab.Finding([augmented.rate.outcome(0.996)], f"{augmented}.")
+    return finding if options.data == "mnist" else None
+
+
+@experiment.table
+def contenders(rows, options):
+    times = rows.groupby("contender")[["fit_s", "predict_s"]].median()
+    lines = []
+    for name, (rates, rate, p_values) in summarize(rows).items():
+        published = PUBLISHED.get(name, {}) if options.data == "mnist" else {}
+        lines.append(
+            {
+                "method": name,
+                "recognition rate": f"{rate.mean:.4f}",
+                "95 % interval": f"{rate.low:.4f} to {rate.high:.4f}",
+                "trials": f"{min(rates):.4f} to {max(rates):.4f}" if len(rates) > 1 else "",
+                f"against {OURS}": "" if name == OURS else lab.format_p(*p_values),
+                "fit (s)": f"{times.fit_s[name]:.1f}",
+                f"predict {rows.n_test.iloc[0]:,} (s)": f"{times.predict_s[name]:.2f}",
+                "error": f"{100 * (1 - rate.mean):.2f} %",
+                "published error": "; ".join(f"{what} {x:g} %" for what, x in published.items()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+@experiment.figure(
+    PICTURE, "Test error after {n_train:,} training images of {data_name}", size=(8, 4.9)
+)
+def recognition_rates(rows, options, ax):
+    contenders = summarize(rows)
+    for height, (name, contender) in enumerate(contenders.items()):
+        mean, low, high = 100 * (1 - np.array(contender.rate))
+        color = lab.COLORS[0 if name.startswith(OURS) else 1]
+        label = "here, 95 % interval" if name == OURS else None
+        style = {"horizontal": True, "color": color, "label": label}
+        lab.draw_estimates(ax, [height], [(mean, high, low)], 0, **style)
+        if options.data == "mnist":
+            for error in PUBLISHED.get(name, {}).values():
+                ax.plot(error, height, "D", color="black", fillstyle="none")
+    if options.data == "mnist":
+        ax.plot([], [], "D", color="black", fillstyle="none", label="published")
+    ax.set_yticks(range(len(contenders)), contenders)
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xticks([0.2, 0.5, 1, 2, 5, 10], [0.2, 0.5, 1, 2, 5, 10])
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("Test error (percent, logarithmic)")
+    ax.legend(frameon=False)
