@@ -1,5 +1,9 @@
 """Experiments on the claims of the paper."""
 
-from . import architecture_ablation, paper_table
+from . import architecture_ablation, generalization, paper_table
 
-EXPERIMENTS = [paper_table.experiment, architecture_ablation.experiment]
+EXPERIMENTS = [
+    paper_table.experiment,
+    generalization.experiment,
+    architecture_ablation.experiment,
+]

@@ -141,11 +141,12 @@ def networks(rows, options):
     lines = [("LeNet-5", "LeNet-5", "")]
     lines += [(f"+ {gain.change}", gain.after, gain) for gain in gains(rows, ADDED)]
     lines += [(f"all but {gain.change}", gain.before, gain) for gain in gains(rows, ADDED_LAST)]
+    ratio = lab.training_overlap(options.data, options.trials)
     tested = dict(list(rows[rows.stage == "test"].groupby("network")))
     return pd.DataFrame(
         {
             "network": label,
-            "accuracy": f"{lab.interval(runs.accuracy, lab.training_overlap(options)):.4f}",
+            "accuracy": f"{lab.interval(runs.accuracy, ratio):.4f}",
             "gain of the change": gain,
             "parameters": f"{runs.parameters.iloc[0]:,}",
             "fit (s)": f"{runs.fit_s.median():.1f}",

@@ -22,6 +22,10 @@ class Estimate(NamedTuple):
             return "inconclusive"
         return "better" if self.low > threshold else "worse"
 
+    def complement(self):
+        """Return the estimate of one minus the value."""
+        return Estimate(1 - self.mean, 1 - self.high, 1 - self.low)
+
     def __format__(self, spec):
         half_width = (self.high - self.low) / 2
         return f"{self.mean:{spec}} ± {half_width:{spec.removeprefix('+')}}"
@@ -45,13 +49,13 @@ class Finding(NamedTuple):
         return "partly supported" if counts["better"] >= counts["worse"] else "fails"
 
 
-def training_overlap(options):
-    """Return the `test_train_ratio` of `interval` for the trials of an experiment.
+def training_overlap(data, n_trials):
+    """Return the `test_train_ratio` of `interval` for trials on a data set.
 
     The trials on the digits are the folds of a cross-validation, whose training images overlap.
     Those on MNIST have disjoint test images and a random subset of the training images each.
     """
-    return 1 / (options.trials - 1) if options.data == "digits" else 0
+    return 1 / (n_trials - 1) if data == "digits" else 0
 
 
 def interval(values, test_train_ratio=0):
