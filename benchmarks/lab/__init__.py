@@ -2,7 +2,7 @@
 
 from ._commands import Refusal, read_result, redraw, run
 from ._experiment import Experiment
-from ._figures import draw_estimates
+from ._figures import draw_curve, draw_estimates
 from ._images import sample_trials, sample_tuned_trials, take_subset
 from ._options import Option, Parser, add_options, fill_in, whole_number
 from ._page import render
@@ -14,6 +14,7 @@ from ._sklenet import (
     AccuracyClock,
     UnitGain,
     accelerate,
+    loss_of,
     make_activation,
     resolve_device,
     resolve_precision,

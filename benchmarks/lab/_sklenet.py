@@ -40,6 +40,12 @@ def accelerate(method):
     return method
 
 
+def loss_of(net, batch):
+    """Return the loss of a skorch net on a batch of its data set."""
+    images, target = batch
+    return net.get_loss(net.infer(images), target)
+
+
 class UnitGain(Callback):
     """Start from weights of standard deviation ``fan_in ** -0.5``, whatever the activation.
 
