@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import callbacks, comparison, datasets, plotting
     from ._classifier import DeepLeNetClassifier
+    from .images import ImageLayout, ImagePreprocessor
     from .network import DeepLeNet, LReLU
 
 __version__ = "0.1.0"
@@ -13,6 +14,8 @@ __version__ = "0.1.0"
 __all__ = [
     "DeepLeNet",
     "DeepLeNetClassifier",
+    "ImageLayout",
+    "ImagePreprocessor",
     "LReLU",
     "__version__",
     "callbacks",
@@ -22,7 +25,13 @@ __all__ = [
 ]
 
 # Imported at first use: `import sklenet.datasets` does not wait for PyTorch.
-_LAZY = {"DeepLeNet": ".network", "DeepLeNetClassifier": "._classifier", "LReLU": ".network"}
+_LAZY = {
+    "DeepLeNet": ".network",
+    "DeepLeNetClassifier": "._classifier",
+    "ImageLayout": ".images",
+    "ImagePreprocessor": ".images",
+    "LReLU": ".network",
+}
 
 
 def __getattr__(name):

@@ -2,45 +2,44 @@
 
 import math
 from copy import deepcopy
-from functools import partial, wraps
+from dataclasses import replace
+from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-from skorch.helper import predefined_split
-from torch.nn import functional
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._torch import (
-    PRECISIONS,
-    default_settings,
-    resolve_device,
-    resolve_precision,
-    seeded_torch,
+from ._compat import Interval, StrOptions, check_sample_weight, fit_context
+from ._torch import PRECISIONS, default_torch_settings
+from ._validation import (
+    check_callbacks,
+    check_numeric,
+    check_sizes,
+    encode_target,
+    weigh_classes,
 )
-from .images import AUGMENTATIONS, ImageFormat, as_array, as_tensor
-from .network import DeepLeNet
+from .images import AUGMENTATIONS, ImageLayout, ImagePreprocessor, as_array, as_tensor
+from .network import IMAGE_SIZE
 from .training import (
     LOSSES,
     LR_SCHEDULES,
     OPTIMIZERS,
     ImageClassifierNet,
-    LabelledImages,
-    early_stopping_callbacks,
-    training_budget,
+    Recipe,
+    TrainingSet,
+    fit_network,
+    predict_logits,
 )
 
 __all__ = ["DeepLeNetClassifier"]
 
-_ADAMW_WEIGHT_DECAY = 0.3
 
-
-def _unchanged_on_error(method):
+def _restore_on_error(method):
     """Let a method that raises an error leave the estimator as it was."""
 
     @wraps(method)
@@ -55,7 +54,7 @@ def _unchanged_on_error(method):
     return wrapper
 
 
-def _not_stopping_early(classifier):
+def _trains_all_epochs(classifier):
     if classifier.early_stopping:
         raise AttributeError("partial_fit does not support early_stopping=True.")
     return True
@@ -332,12 +331,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    _image_format: ImageFormat
-    _random: np.random.RandomState
-    _output: str
+    net_: ImageClassifierNet
+    preprocessor_: ImagePreprocessor
+    _random_state: np.random.RandomState
 
-    @_unchanged_on_error
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_restore_on_error
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Train the network.
 
@@ -368,7 +367,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             If X is sparse or does not hold numbers.
         """
         previous = getattr(self, "net_", None) if self.warm_start else None
-        image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
+        layout, rows, y, sample_weight = self._check_fit_data(X, y, sample_weight, previous)
         classes = np.unique(y[sample_weight > 0])
         if len(classes) < 2:
             raise ValueError(
@@ -380,14 +379,14 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 "warm_start=True needs the classes of the last fit, "
                 f"{self.classes_.tolist()}; y has {classes.tolist()}."
             )
-        self._train(image_format, rows, y, sample_weight, classes, previous)
-        # The schedule has come to its end: nothing will continue from the optimiser's moments.
+        self._train(layout, rows, y, sample_weight, classes, previous)
+        # The schedule has ended: nothing continues from the moments of the optimizer.
         self.net_.optimizer_.state.clear()
         return self
 
-    @available_if(_not_stopping_early)
-    @_unchanged_on_error
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_if(_trains_all_epochs)
+    @_restore_on_error
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the network for one pass over a chunk of the data.
 
@@ -424,14 +423,14 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             )
         previous = getattr(self, "net_", None)
         classes = self._check_partial_fit_classes(classes)
-        image_format, rows, y, sample_weight = self._validate_data(X, y, sample_weight, previous)
+        layout, rows, y, sample_weight = self._check_fit_data(X, y, sample_weight, previous)
         unknown = np.setdiff1d(y, classes)
         if len(unknown):
             raise ValueError(
                 f"y has labels that are not in classes: {unknown.tolist()}; "
                 f"the classes are {classes.tolist()}."
             )
-        self._train(image_format, rows, y, sample_weight, classes, previous, is_partial=True)
+        self._train(layout, rows, y, sample_weight, classes, previous, is_partial=True)
         return self
 
     def predict(self, X):
@@ -481,10 +480,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes), float64
             Logarithms of the probabilities, in the order of `classes_`.
         """
-        logits = self._logits(X)
-        if self._output == "sigmoid":  # not the parameter, which may have been set since
-            logits = functional.logsigmoid(logits)
-        return torch.log_softmax(logits, dim=1).numpy()
+        return self.net_.criterion_.log_proba(self._logits(X)).numpy()
 
     def decision_function(self, X):
         """Compute the class scores of images.
@@ -522,10 +518,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        rows = self._image_format.flatten(as_array(X))
-        rows = validate_data(self, rows, reset=False)
-        _require_numbers(rows)
-        logits = self.net_.logits(as_tensor(rows), self._image_format).double()
+        rows = validate_data(self, self.preprocessor_.layout.flatten(as_array(X)), reset=False)
+        check_numeric(rows)
+        logits = predict_logits(
+            self.module_, self.preprocessor_, as_tensor(rows), torch.device(self.net_.device)
+        ).double()
         if not logits.isfinite().all():
             raise ValueError(
                 "X has values so far from those of the training images that the network overflows."
@@ -549,162 +546,70 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             )
         return self.classes_
 
-    def _validate_data(self, X, y, sample_weight, previous):
+    def _check_fit_data(self, X, y, sample_weight, previous):
         X = as_array(X)
-        if previous is None:
-            image_shape = self.image_shape
-            if image_shape is not None:
-                image_shape = _check_sizes("image_shape", image_shape, lengths=(2, 3))
-            image_format = ImageFormat(X, image_shape)
+        if previous is not None:
+            layout = self.preprocessor_.layout
+        elif self.image_shape is None:
+            layout = ImageLayout.from_images(X)
         else:
-            image_format = self._image_format
-        rows, y = validate_data(self, image_format.flatten(X), y, reset=previous is None)
-        _require_numbers(rows)
+            image_shape = check_sizes("image_shape", self.image_shape, lengths=(2, 3))
+            layout = ImageLayout.from_images(X, image_shape)
+        rows, y = validate_data(self, layout.flatten(X), y, reset=previous is None)
+        check_numeric(rows)
         check_classification_targets(y)
-        sample_weight = _check_sample_weight(
+        sample_weight = check_sample_weight(
             sample_weight, rows, dtype=np.float64, ensure_non_negative=True
         )
-        return image_format, rows, y, sample_weight
+        return layout, rows, y, sample_weight
 
-    @default_settings()
-    def _train(self, image_format, rows, y, sample_weight, classes, previous, *, is_partial=False):
-        device = resolve_device(self.device)
-        module = self._make_module_factory(len(classes), image_format.shape[2])
+    @default_torch_settings()
+    def _train(self, layout, rows, y, sample_weight, classes, previous, *, is_partial=False):
+        target = encode_target(y, sample_weight, classes)
+        sample_weight = weigh_classes(self.class_weight, y, target, sample_weight, classes)
+        train, valid = TrainingSet.from_arrays(rows, target, sample_weight), None
         if previous is None:
             random_state = check_random_state(self.random_state)
+            preprocessor = ImagePreprocessor(layout, IMAGE_SIZE)
         else:
-            random_state = deepcopy(self._random)  # an error leaves it where it was
-        target = np.zeros(len(y), dtype=np.int64)
-        weighted = sample_weight > 0  # the other rows may have labels that are no classes
-        target[weighted] = np.searchsorted(classes, y[weighted])
-        sample_weight = sample_weight * self._class_weight(y, sample_weight, classes)[target]
-        if not 0 < sample_weight.sum() < math.inf:
-            raise ValueError(
-                "The product of sample_weight and class_weight must have a positive finite sum, "
-                f"got {sample_weight.sum()}."
-            )
-        images = LabelledImages.from_arrays(rows, target, sample_weight, image_format)
-        validation = None
+            random_state = deepcopy(self._random_state)  # an error leaves it where it was
+            preprocessor = deepcopy(self.preprocessor_)
         if self.early_stopping:
-            images, validation = images.split(self.validation_fraction, random_state)
+            train, valid = train.split(self.validation_fraction, random_state)
+        recipe = Recipe.from_parameters(self.get_params(deep=False), len(train))
+        if is_partial:
+            recipe = replace(recipe, lr_schedule="constant", max_epochs=1)
+        check_callbacks(self.callbacks or ())
         if previous is None:
-            images.measure()
-        images = images.to(device)
-        if validation is not None:
-            validation = validation.to(device, images.pixels)
-
-        with seeded_torch(random_state.randint(2**31 - 1), device):
-            net = self._make_net(module, len(images), validation, device, is_partial)
-            if previous is not None:
-                net.continue_from(previous, with_optimizer=is_partial)
-            net.partial_fit(images)
-        net.train_split = None  # it holds the validation images
-        net.module_.eval()
-        if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
-            raise ValueError(
-                "Training diverged: the weights of the network are no longer finite. "
-                f"Lower lr={self.lr} or scale X."
-            )
+            preprocessor.fit(train.rows, train.sample_weight, train.index)
+        net = fit_network(
+            recipe,
+            preprocessor,
+            train,
+            valid,
+            n_classes=len(classes),
+            seed=random_state.randint(2**31 - 1),
+            callbacks=self.callbacks or (),
+            verbose=int(self.verbose),
+            previous=previous,
+            with_optimizer=is_partial,
+        )
         self.net_ = net
         self.classes_ = classes
-        self.image_shape_ = image_format.shape
-        self._image_format = image_format
-        self._random = random_state
-        self._output = self.output
-        epochs = [epoch for epoch in net.history_ if "train_loss" in epoch]
+        self.image_shape_ = layout.shape
+        self.preprocessor_ = preprocessor
+        self._random_state = random_state
+        self._summarize(net.history_, 0 if previous is None else len(previous.history_))
+
+    def _summarize(self, history, n_epochs_before):
+        """Set the attributes that MLPClassifier has, too, from skorch's history."""
+        epochs = [epoch for epoch in history if "train_loss" in epoch]
         self.n_iter_ = len(epochs)
         self.loss_curve_ = [float(epoch["train_loss"]) for epoch in epochs]
         self.loss_ = self.loss_curve_[-1] if epochs else math.nan
         for name in ("validation_scores_", "best_validation_score_"):
             self.__dict__.pop(name, None)
         if self.early_stopping:
-            n_before = 0 if previous is None else len(previous.history_)
-            last_fit = [epoch for epoch in net.history_[n_before:] if "valid_acc" in epoch]
+            last_fit = [epoch for epoch in history[n_epochs_before:] if "valid_acc" in epoch]
             self.validation_scores_ = [epoch["valid_acc"] for epoch in last_fit]
             self.best_validation_score_ = max(self.validation_scores_, default=math.nan)
-
-    def _class_weight(self, y, sample_weight, classes):
-        weighted = sample_weight > 0
-        class_weight = compute_class_weight(
-            self.class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
-        )
-        if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
-            raise ValueError(
-                "class_weight must hold finite numbers that are not negative, "
-                f"got {self.class_weight}."
-            )
-        return class_weight
-
-    def _make_module_factory(self, n_classes, n_channels):
-        hidden_layer_sizes = self.hidden_layer_sizes
-        if isinstance(hidden_layer_sizes, Integral):
-            hidden_layer_sizes = (hidden_layer_sizes,)
-        return partial(
-            DeepLeNet,
-            n_classes,
-            n_channels,
-            activation=self.activation,
-            conv_channels=_check_sizes("conv_channels", self.conv_channels),
-            kernel_size=self.kernel_size,
-            pooling=self.pooling,
-            hidden_layer_sizes=_check_sizes("hidden_layer_sizes", hidden_layer_sizes),
-            dropout=self.dropout,
-        )
-
-    def _make_net(self, module, n_samples, validation, device, is_partial):
-        batch_size, max_epochs = training_budget(n_samples, augmented=self.augmentation is not None)
-        callbacks = (
-            [] if is_partial else [schedule() for schedule in LR_SCHEDULES[self.lr_schedule]]
-        )
-        if validation is not None:
-            callbacks += early_stopping_callbacks(self.n_iter_no_change)
-        optimizer_options = {}
-        if self.weight_decay != "auto":
-            optimizer_options["optimizer__weight_decay"] = self.weight_decay
-        elif self.optimizer == "adamw":
-            optimizer_options["optimizer__weight_decay"] = _ADAMW_WEIGHT_DECAY
-        for callback in self.callbacks or ():
-            hooks = callback[1] if isinstance(callback, tuple) else callback
-            if not hasattr(hooks, "on_train_begin"):
-                raise TypeError(
-                    "callbacks must be callbacks of skorch or tuples of a name and one, "
-                    f"got {callback!r}."
-                )
-        precision = self.precision
-        if precision == "auto" and not isinstance(self.activation, str):
-            precision = "float32"
-        net = ImageClassifierNet(
-            module,
-            criterion=LOSSES[self.output],
-            criterion__label_smoothing=self.label_smoothing,
-            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
-            **optimizer_options,
-            lr=self.lr,
-            batch_size=batch_size if self.batch_size == "auto" else int(self.batch_size),
-            max_epochs=max_epochs if self.max_epochs == "auto" else int(self.max_epochs),
-            train_split=validation and predefined_split(validation),
-            augment=AUGMENTATIONS.get(self.augmentation),
-            precision=resolve_precision(precision, device),
-            compiled=self.compile,
-            callbacks=[*callbacks, *(self.callbacks or [])],
-            device=str(device),
-            verbose=int(self.verbose),
-        )
-        if is_partial:
-            net.max_epochs = 1
-        return net.initialize()
-
-
-def _check_sizes(name, values, lengths=None):
-    """Turn a parameter into a tuple of positive integers, of one of the `lengths`."""
-    sizes = tuple(values)
-    wrong = not all(isinstance(size, Integral) and int(size) > 0 for size in sizes)
-    if wrong or (lengths and len(sizes) not in lengths):
-        count = f"{' or '.join(map(str, lengths))} " if lengths else ""
-        raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")
-    return tuple(int(size) for size in sizes)
-
-
-def _require_numbers(rows):
-    if rows.dtype.kind not in "biuf":
-        raise TypeError(f"X must hold numbers, got the dtype {rows.dtype}.")

@@ -1,4 +1,4 @@
-"""The machine that trains: its devices, the types it computes in, its memory and its seeds."""
+"""PyTorch's devices, dtypes, settings and seeds."""
 
 from contextlib import contextmanager, nullcontext
 from threading import RLock
@@ -7,9 +7,9 @@ import torch
 
 __all__ = [
     "PRECISIONS",
-    "default_settings",
-    "keep_freed_memory",
-    "products_in",
+    "autocast_to",
+    "default_torch_settings",
+    "raise_mmap_threshold",
     "resolve_device",
     "resolve_precision",
     "seeded_torch",
@@ -22,33 +22,10 @@ _SETTINGS = RLock()
 
 
 def resolve_device(device):
-    """Turn the `device` parameter into a device that is there.
-
-    Parameters
-    ----------
-    device : str or torch.device
-        "auto" (CUDA where there is one, then MPS, else the CPU) or any name that PyTorch knows.
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown or this machine has no such device.
-
-    Examples
-    --------
-    >>> from sklenet._torch import resolve_device
-    >>> resolve_device("cpu")
-    device(type='cpu')
-    """
+    """Resolve `device` to an available device; "auto" is an accelerator, else the CPU."""
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return torch.device("cpu") if accelerator is None else accelerator
     try:
         device = torch.device(device)
         torch.zeros(1, device=device).item()
@@ -59,33 +36,13 @@ def resolve_device(device):
 
 
 def resolve_precision(precision, device):
-    """Turn the `precision` parameter into a type of PyTorch.
-
-    Parameters
-    ----------
-    precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the hardware computes with it, else float32.
-    device : torch.device
-        Where training runs.
-
-    Returns
-    -------
-    torch.dtype
-        The type.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklenet._torch import resolve_precision
-    >>> resolve_precision("float32", torch.device("cpu"))
-    torch.float32
-    """
+    """Resolve `precision` to a dtype; "auto" is bfloat16 where the hardware supports it."""
     if precision == "auto":
-        return torch.bfloat16 if _computes_with_bfloat16(device) else torch.float32
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     return PRECISIONS[precision]
 
 
-def _computes_with_bfloat16(device):
+def _has_bfloat16(device):
     if device.type == "cuda":
         with torch.cuda.device(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -96,39 +53,20 @@ def _computes_with_bfloat16(device):
     return False
 
 
-def products_in(dtype, device):
-    """Compute layers in a type, whatever the caller of sklenet has chosen for his own.
-
-    Parameters
-    ----------
-    dtype : torch.dtype
-        Type of the products of matrices and of the convolutions.
-    device : torch.device
-        Where they are computed.
-
-    Returns
-    -------
-    torch.autocast
-        A context; the weights keep their type in it.
-    """
-    # The cache would keep the weights of the first step if the caller had an autocast of his own.
+def autocast_to(dtype, device):
+    """Compute matmuls and convolutions in a dtype, whatever autocast the caller has entered."""
     if dtype == torch.float32:
         return torch.autocast(device.type, enabled=False)
+    # Within an autocast of the caller, the cache would keep the weights of the first step.
     return torch.autocast(device.type, dtype, cache_enabled=False)
 
 
 @contextmanager
-def default_settings():
-    """Shield a computation from what the caller has set in PyTorch for his own.
+def default_torch_settings():
+    """Shield a computation from the caller's settings of PyTorch, and restore these on leaving.
 
-    Gradients are recorded, new tensors are of float32 and on the CPU, and the algorithms of cuDNN
-    are deterministic. On leaving the settings are as they were. They belong to the process: threads
-    take turns.
-
-    Yields
-    ------
-    None
-        Within, the same computation gives the same result.
+    Gradients are recorded, new tensors are float32 on the CPU, and cuDNN is deterministic. The
+    settings belong to the process: threads take turns.
     """
     cudnn = torch.backends.cudnn
     with _SETTINGS:
@@ -137,7 +75,7 @@ def default_settings():
         cudnn.benchmark, cudnn.deterministic = False, True
         torch.set_default_dtype(torch.float32)
         try:
-            # A device that is entered costs time in each call of PyTorch.
+            # A device context costs time in each call of PyTorch.
             device = nullcontext() if on_cpu else torch.device("cpu")
             with device, torch.inference_mode(False), torch.enable_grad():
                 yield
@@ -148,20 +86,7 @@ def default_settings():
 
 @contextmanager
 def seeded_torch(seed, device):
-    """Seed the generators of PyTorch, and restore them on leaving.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-    device : torch.device
-        The device whose generator is seeded besides that of the CPU.
-
-    Yields
-    ------
-    None
-        Within, the generators draw the same numbers each time.
-    """
+    """Seed PyTorch's generators of the CPU and of a device, and restore them on leaving."""
     is_cuda, is_mps = device.type == "cuda", device.type == "mps"
     with torch.random.fork_rng(devices=[device] if is_cuda else []):
         torch.default_generator.manual_seed(seed)
@@ -171,7 +96,7 @@ def seeded_torch(seed, device):
         if not is_mps:
             yield
             return
-        state = torch.mps.get_rng_state()  # fork_rng does not know this one
+        state = torch.mps.get_rng_state()  # fork_rng does not support MPS
         try:
             torch.mps.manual_seed(seed)
             yield
@@ -179,12 +104,12 @@ def seeded_torch(seed, device):
             torch.mps.set_rng_state(state)
 
 
-def keep_freed_memory():
-    """Let the allocator keep the memory that a training step frees for the next step.
+def raise_mmap_threshold():
+    """Raise the threshold above which glibc's malloc returns freed memory to the system.
 
-    glibc returns large blocks to the system, which clears them before they are used again: a fifth
-    of a training step of 128 images. Its threshold for this adapts to the largest block that was
-    freed; one that is never written to costs nothing. The process holds on to some 60 MB more for
-    it. Other allocators just see the block.
+    The system clears such memory before it is used again: a fifth of a training step of 128 images.
+    The threshold (M_MMAP_THRESHOLD) adapts to the largest block that was freed; a block that is
+    never written to costs nothing. The process holds on to some 60 MB more. Other allocators just
+    see the block.
     """
     torch.empty(_LARGEST_MMAP_THRESHOLD - 2**14, dtype=torch.uint8, device="cpu")

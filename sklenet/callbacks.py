@@ -1,5 +1,5 @@
 """Callbacks for `DeepLeNetClassifier(callbacks=[...])`, besides those of skorch."""
 
-from .training._callbacks import GradientSize
+from .training import GradientNorm
 
-__all__ = ["GradientSize"]
+__all__ = ["GradientNorm"]

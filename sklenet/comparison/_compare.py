@@ -9,14 +9,15 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from .._compat import safe_indexing
 from ..images import as_array
 from ._methods import METHODS, make_method
 from ._results import Comparison, MethodScores
-from ._scoring import FitScores, fit_and_score
+from ._scoring import fit_and_score
 from ._significance import corrected_t_test, mcnemar_test
 
 __all__ = ["compare_methods"]
@@ -92,9 +93,9 @@ def compare_methods(
     >>> from sklenet.datasets import load_digits_images
     >>> X, y = load_digits_images()
     >>> comparison = compare_methods(X, y, methods=["knn", "svm"], random_state=0, verbose=0)
-    >>> comparison.best_
+    >>> comparison.best
     'svm'
-    >>> comparison.predictions_["svm"].shape
+    >>> comparison.predictions["svm"].shape
     (1797,)
     """
     X, y = _check_samples(X, y)
@@ -111,21 +112,15 @@ def compare_methods(
         splits = [(np.arange(len(y)), np.arange(len(y_test)))]
         protocol = f"Trained on {len(y):,} images, tested on {len(y_test):,}"
 
+    order = np.argsort(np.concatenate([test for _, test in splits]))
     folds = _fit_all(estimators, (X, y, X_test, y_test), splits, n_jobs, verbose)
-    scores = [_summarise(name, folds[name]) for name in estimators]
+    scores = [MethodScores.mean(folds[name], order) for name in estimators]
     scores.sort(key=lambda row: (row.error is not None, -row.accuracy))
     if scores[0].error:
         failures = "; ".join(f"{row.method}: {row.error}" for row in scores)
         raise ValueError(f"Every method failed. {failures}")
-    order = np.argsort(np.concatenate([test for _, test in splits]))
-    comparison = Comparison(
-        scores_=scores,
-        predictions_=_collect("predictions", folds, scores, order),
-        confidences_=_collect("confidence", folds, scores, order),
-        y_true_=y_test,
-        protocol_=protocol,
-        significance_test_=_CV_TEST if len(splits) > 1 else _TEST_SET_TEST,
-    )
+    test = _CV_TEST if len(splits) > 1 else _TEST_SET_TEST
+    comparison = Comparison(scores, y_test, protocol, test)
     _set_p_values(comparison, splits)
     return comparison
 
@@ -192,56 +187,26 @@ def _fit_all(estimators, data, splits, n_jobs, verbose):
         for name, estimator in estimators.items()
         for index, split in enumerate(splits)
     )
-    folds = {name: [FitScores()] * len(splits) for name in estimators}
+    folds = {name: [MethodScores(name)] * len(splits) for name in estimators}
     results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
-    for done, (name, index, fold) in enumerate(results, start=1):
-        folds[name][index] = fold
+    for done, (index, fold) in enumerate(results, start=1):
+        folds[fold.method][index] = fold
         if verbose:
             total = len(estimators) * len(splits)
             of_fold = f", fold {index + 1}" if len(splits) > 1 else ""
-            print(f"[{done}/{total}] {name}{of_fold}: {fold}", file=sys.stderr, flush=True)
+            print(f"[{done}/{total}] {fold.method}{of_fold}: {fold}", file=sys.stderr, flush=True)
     return folds
 
 
 def _fit_fold(name, index, estimator, data, train, test):
     X, y, X_test, y_test = data
-    train_set = _safe_indexing(X, train), y[train]
-    test_set = _safe_indexing(X_test, test), y_test[test]
-    return name, index, fit_and_score(clone(estimator), *train_set, *test_set)
-
-
-def _summarise(name, folds):
-    error = next((fold.error for fold in folds if fold.error), None)
-    if error:
-        return MethodScores(name, error=error)
-    accuracies = [fold.accuracy for fold in folds]
-    best_params = [fold.best_params for fold in folds if fold.best_params is not None]
-    return MethodScores(
-        name,
-        accuracy=float(np.mean(accuracies)),
-        accuracy_std=float(np.std(accuracies)) if len(folds) > 1 else math.nan,
-        macro_f1=float(np.mean([fold.macro_f1 for fold in folds])),
-        fit_time=float(np.mean([fold.fit_time for fold in folds])),
-        predict_time=float(np.mean([fold.predict_time for fold in folds])),
-        model_size=float(np.mean([fold.model_size for fold in folds])),
-        fold_accuracies=accuracies,
-        best_params=best_params or None,
-    )
-
-
-def _collect(measure, folds, scores, order):
-    """Join what the folds of each successful method hold, in the order of the samples."""
-    arrays = {}
-    for row in scores:
-        if row.error:
-            continue
-        parts = [getattr(fold, measure) for fold in folds[row.method]]
-        arrays[row.method] = None if parts[0] is None else np.concatenate(parts)[order]
-    return arrays
+    train_set = safe_indexing(X, train), y[train]
+    test_set = safe_indexing(X_test, test), y_test[test]
+    return index, fit_and_score(name, clone(estimator), *train_set, *test_set)
 
 
 def _set_p_values(comparison, splits):
-    best, *others = comparison.scores_
+    best, *others = comparison.scores
     ratio = np.mean([len(test) / len(train) for train, test in splits])
     for row in others:
         if row.error:
@@ -249,5 +214,4 @@ def _set_p_values(comparison, splits):
         if len(splits) > 1:
             row.p_value = corrected_t_test(best.fold_accuracies, row.fold_accuracies, ratio)
         else:
-            predictions = (comparison.predictions_[name] for name in (best.method, row.method))
-            row.p_value = mcnemar_test(comparison.y_true_, *predictions)
+            row.p_value = mcnemar_test(comparison.y_true, best.predictions, row.predictions)

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..images import ImageFormat, as_array
+from ..images import ImageLayout, as_array
 
 __all__ = ["PixelScaler"]
 
@@ -37,8 +37,6 @@ class PixelScaler(TransformerMixin, BaseEstimator):
     array([[0. , 1. , 0.2, 0. ]], dtype=float32)
     """
 
-    _image_format: ImageFormat
-
     def fit(self, X, y=None):
         """Find the largest absolute pixel.
 
@@ -62,7 +60,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
             If X is sparse.
         """
         X = as_array(X)
-        self._image_format = ImageFormat(X)
+        self._layout = ImageLayout.from_images(X)
         rows = self._flatten(X, reset=True)
         self.scale_ = float(max(rows.max(), -rows.min())) or 1.0
         return self
@@ -91,7 +89,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         return self._flatten(as_array(X), reset=False) / self.scale_
 
     def _flatten(self, X, *, reset):
-        rows = self._image_format.flatten(X)
+        rows = self._layout.flatten(X)
         return validate_data(self, rows, dtype=(np.float32, np.float64), reset=reset)
 
     def __sklearn_tags__(self):

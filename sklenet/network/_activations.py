@@ -1,16 +1,12 @@
-"""The activation functions of the network, and the table of their names."""
+"""The activation functions of the network, and their table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-__all__ = [
-    "ACTIVATIONS",
-    "LReLU",
-    "activation_gain",
-    "is_monotonic",
-    "is_uniform",
-    "make_activation",
-]
+__all__ = ["ACTIVATIONS", "Activation", "LReLU", "activation_gain", "make_activation"]
 
 
 class LReLU(nn.Module):
@@ -81,60 +77,54 @@ class LReLU(nn.Module):
         return f"beta={self.beta}"
 
 
-ACTIVATIONS = {
-    "l_relu": LReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
+@dataclass(frozen=True)
+class Activation:
+    """A row of the table of activations: how to make one, and what is known about it."""
 
-_NOT_MONOTONIC = {"gelu", "silu"}
-_UNIFORM = {"l_relu", "relu", "leaky_relu", "tanh"}
+    make: Callable[[], nn.Module]
+    # A maximum of values of a non-decreasing function is its value at the maximum: the network
+    # pools first and applies the activation to a quarter of the values.
+    is_monotonic: bool = False
+    # Equal input gives equal output wherever it lies in memory. PyTorch computes the last elements
+    # of a tensor, which do not fill a vector register, by other instructions than the rest, and
+    # for some functions the last digits differ.
+    is_uniform: bool = False
+
+    @classmethod
+    def resolve(cls, activation):
+        """Look up the activation of a name; nothing is known about a callable."""
+        if isinstance(activation, str):
+            if activation not in ACTIVATIONS:
+                raise ValueError(
+                    f"activation must be a callable or one of {sorted(ACTIVATIONS)}, "
+                    f"got {activation!r}."
+                )
+            return ACTIVATIONS[activation]
+        if not callable(activation) or isinstance(activation, nn.Module):
+            raise TypeError(
+                "activation must be a name or a callable without arguments that returns an "
+                f"nn.Module (a class or a functools.partial), got {activation!r}."
+            )
+        return cls(activation)
+
+
+ACTIVATIONS = {
+    "l_relu": Activation(LReLU, is_monotonic=True, is_uniform=True),
+    "sigmoid": Activation(nn.Sigmoid, is_monotonic=True),
+    "tanh": Activation(nn.Tanh, is_monotonic=True, is_uniform=True),
+    "relu": Activation(nn.ReLU, is_monotonic=True, is_uniform=True),
+    "leaky_relu": Activation(nn.LeakyReLU, is_monotonic=True, is_uniform=True),
+    "elu": Activation(nn.ELU, is_monotonic=True),
+    "gelu": Activation(nn.GELU),
+    "silu": Activation(nn.SiLU),
+}
 
 
 def make_activation(activation):
-    """Make an activation module from its name or from a callable.
-
-    Parameters
-    ----------
-    activation : str or callable
-        A key of `ACTIVATIONS`, or a callable without arguments that returns an `nn.Module`.
-
-    Returns
-    -------
-    torch.nn.Module
-        A new module.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown; the message lists the known ones.
-    TypeError
-        If `activation` is no name and no callable, or if the callable returns no `nn.Module`.
-
-    Examples
-    --------
-    >>> from sklenet.network import make_activation
-    >>> make_activation("l_relu")
-    LReLU(beta=1.0)
-    """
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation={activation!r} is unknown; the known names are {sorted(ACTIVATIONS)}."
-            )
-        return ACTIVATIONS[activation]()
-    if not callable(activation) or isinstance(activation, nn.Module):
-        raise TypeError(
-            "activation must be a name or a callable without arguments that returns an nn.Module "
-            f"(a class or a functools.partial), got {activation!r}."
-        )
+    """Make the module of an activation, given by its name or by a callable."""
+    make = Activation.resolve(activation).make
     try:
-        module = activation()
+        module = make()
     except TypeError as error:
         raise TypeError(
             f"activation={activation!r} must return an nn.Module when it is called without "
@@ -142,96 +132,19 @@ def make_activation(activation):
         ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(
-            f"activation={activation!r} must return an nn.Module when it is called, "
-            f"it returned {module!r}."
+            f"activation={activation!r} must return an nn.Module when it is called, got {module!r}."
         )
     return module
 
 
-def is_monotonic(activation):
-    """Tell whether an activation is known to be non-decreasing.
-
-    The maximum of a non-decreasing function is the function of the maximum: the network then
-    takes the maximum first and applies the activation to a quarter of the values.
-
-    Parameters
-    ----------
-    activation : str or callable
-        As for `make_activation`.
-
-    Returns
-    -------
-    bool
-        False for every callable: nothing is known about it.
-
-    Examples
-    --------
-    >>> from sklenet.network import is_monotonic
-    >>> is_monotonic("l_relu"), is_monotonic("gelu")
-    (True, False)
-    """
-    return isinstance(activation, str) and activation not in _NOT_MONOTONIC
-
-
-def is_uniform(activation):
-    """Tell whether equal input is known to give equal output wherever it stands in memory.
-
-    PyTorch computes the last elements of a tensor, which do not fill a vector register, by other
-    instructions than the rest, and for some functions the last digits differ.
-
-    Parameters
-    ----------
-    activation : str or callable
-        As for `make_activation`.
-
-    Returns
-    -------
-    bool
-        False for every callable: nothing is known about it.
-
-    Examples
-    --------
-    >>> from sklenet.network import is_uniform
-    >>> is_uniform("l_relu"), is_uniform("sigmoid")
-    (True, False)
-    """
-    return isinstance(activation, str) and activation in _UNIFORM
-
-
 def activation_gain(module):
-    """Compute the gain of the initial weights that suits an activation.
+    """Compute the gain of the initial weights that suits an elementwise activation.
 
     The gain is ``E[f'(z)**2] ** -0.5`` with z standard normal: with weights of standard deviation
-    ``gain / sqrt(fan_in)`` the gradient keeps its size on its way back through the layer. This is
-    the argument of He et al. [1]_ without the assumption that f is the rectifier; it gives their
-    ``sqrt(2)`` for that one, 1.47 for tanh, 4.72 for the sigmoid and 2.20 for `LReLU`.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The activation, applied elementwise.
-
-    Returns
-    -------
-    float
-        The gain.
-
-    Raises
-    ------
-    ValueError
-        If the gradient of the activation is zero or not finite.
-
-    References
-    ----------
-    .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Delving Deep into Rectifiers", ICCV 2015,
-       section 2.2, arXiv:1502.01852.
-
-    Examples
-    --------
-    >>> from torch import nn
-    >>> from sklenet.network import activation_gain
-    >>> round(activation_gain(nn.ReLU()), 4)
-    1.4142
+    ``gain / sqrt(fan_in)`` the gradient keeps its norm on its way back through the layer. This is
+    the argument of He et al. (2015, arXiv:1502.01852, section 2.2) without the assumption that f
+    is the rectifier; it gives their ``sqrt(2)`` for that one, 1.47 for tanh, 4.72 for the sigmoid
+    and 2.20 for `LReLU`.
     """
     # An even number of points has none at zero, where many activations have a kink.
     z = torch.linspace(-8, 8, 2000).requires_grad_()

@@ -3,22 +3,16 @@
 import math
 from collections import OrderedDict
 
-import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
-from ._activations import activation_gain, is_monotonic, is_uniform, make_activation
+from ._activations import Activation, activation_gain, make_activation
+from ._linear import RowwiseLinear
 
-__all__ = ["IMAGE_SIZE", "DeepLeNet", "RowwiseLinear"]
+__all__ = ["IMAGE_SIZE", "DeepLeNet"]
 
 IMAGE_SIZE = 32
 """Height and width of the images that the network reads, in pixels, as for LeNet-5."""
 
-# Images that are predicted together, so that none depends on the others. Kernels treat a single row
-# in another way than several; activations that are not uniform, and convolutions with odd numbers
-# of kernels, also the last elements of a tensor.
-_EVEN_BLOCK, _ODD_BLOCK = 2, 32
-_WORTH_ONEDNN = 2**18
 _POOLINGS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
@@ -37,7 +31,7 @@ class DeepLeNet(nn.Module):
     in_channels : int, default=1
         Channels of the images.
     activation : str or callable, default="l_relu"
-        See `sklenet.network.make_activation`.
+        A name or a callable, as for `DeepLeNetClassifier`.
     conv_channels : sequence of int, default=(32, 64)
         Kernels of each convolution; one stage of convolution and down-sampling for each.
     kernel_size : int, default=5
@@ -55,18 +49,22 @@ class DeepLeNet(nn.Module):
         The convolution stages, ending in a flat vector for each image.
     head : torch.nn.Sequential
         The fully connected layers.
+    batch_multiple : int
+        On a CPU, without gradients, the class scores of an image do not depend on the other images
+        of a batch whose size is a multiple of this number.
 
     Raises
     ------
     ValueError
-        If the images have no pixels left after a layer, which is named, or if `pooling` or
-        `activation` is an unknown name.
+        If the images do not have any pixels left after a layer, which is named, or if `pooling`
+        or `activation` is an unknown name.
 
     Notes
     -----
     The weights are drawn from a normal distribution of mean zero and standard deviation
-    ``gain / sqrt(fan_in)``, where `sklenet.network.activation_gain` computes the gain of the
-    activation by the rule of He et al. [3]_; the output layer has gain 1; biases start at zero.
+    ``gain / sqrt(fan_in)``. The gain of the hidden layers is ``E[f'(z)**2] ** -0.5`` for the
+    activation f and a standard normal z: the argument of He et al. [3]_ without the assumption
+    that f is the rectifier. The output layer has gain 1; biases start at zero.
 
     Where the down-sampling takes the maximum and the activation is known to be monotonic, the
     maximum is taken first: the result is the same and the activation sees a quarter of the values.
@@ -106,12 +104,14 @@ class DeepLeNet(nn.Module):
     ):
         super().__init__()
         if pooling not in _POOLINGS:
-            raise ValueError(
-                f"pooling={pooling!r} is unknown; the known names are {sorted(_POOLINGS)}."
-            )
-        is_even = is_uniform(activation) and not any(count % 16 for count in conv_channels)
-        self._block = _EVEN_BLOCK if is_even else _ODD_BLOCK
-        pool_first = pooling == "max" and is_monotonic(activation)
+            raise ValueError(f"pooling must be one of {sorted(_POOLINGS)}, got {pooling!r}.")
+        known = Activation.resolve(activation)
+        # Kernels compute a single row in another order than several. Activations that are not
+        # uniform and odd numbers of convolution kernels also differ in the last elements of a
+        # tensor, which do not fill a vector register.
+        is_even = known.is_uniform and not any(count % 16 for count in conv_channels)
+        self.batch_multiple = 2 if is_even else 32
+        pool_first = pooling == "max" and known.is_monotonic
         features: OrderedDict[str, nn.Module] = OrderedDict()
         head: OrderedDict[str, nn.Module] = OrderedDict()
         size, number = IMAGE_SIZE, 1
@@ -161,79 +161,9 @@ class DeepLeNet(nn.Module):
         Returns
         -------
         torch.Tensor of shape (n_samples, n_classes)
-            The scores before softmax or sigmoid (logits). On a CPU, where no gradient is wanted,
-            those of an image do not depend on the others.
+            The scores before softmax or sigmoid (logits).
         """
-        if torch.is_grad_enabled():
-            return self.head(self.features(images))
-        missing = -len(images) % self._block
-        if missing:
-            images = torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
-        return self.head(self.features(images))[: len(images) - missing]
-
-
-class RowwiseLinear(nn.Linear):
-    """A fully connected layer whose output for a row does not depend on the other rows.
-
-    The library behind `torch.nn.Linear` sums the products of a row in an order that varies with
-    the number of rows and with the position of the row, so that a prediction would change in its
-    last digits with the other samples of the call. oneDNN has one order for two rows or more; it
-    is used for float32 on the CPU, in training for large layers only. Elsewhere the layer is
-    `torch.nn.Linear`.
-    """
-
-    def forward(self, x):
-        """Apply the layer.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (n_samples, in_features)
-            The input.
-
-        Returns
-        -------
-        torch.Tensor of shape (n_samples, out_features)
-            The output.
-        """
-        is_plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.dim() == 2
-        is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
-        is_other = is_traced or torch.is_autocast_enabled("cpu")
-        if is_other or not is_plain or not torch.backends.mkldnn.is_available():
-            return super().forward(x)
-        if not torch.is_grad_enabled():
-            return _onednn_linear(x, self.weight, self.bias)
-        if self.training and self.weight.numel() >= _WORTH_ONEDNN:
-            return _OneDNNLinear.apply(x, self.weight, self.bias)
-        return super().forward(x)
-
-
-class _OneDNNLinear(torch.autograd.Function):
-    """oneDNN's matrix products with their gradients.
-
-    On an AMD CPU they save 4 of the 50 ms of a training step of 128 images. Small layers are faster
-    with the products behind `torch.nn.Linear`.
-    """
-
-    @staticmethod
-    def forward(ctx, x, weight, bias):
-        ctx.save_for_backward(x, weight)
-        return _onednn_linear(x, weight, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        x, weight = ctx.saved_tensors
-        for_x, for_weight, for_bias = ctx.needs_input_grad
-        return (
-            _onednn_linear(gradient, weight.t()) if for_x else None,
-            _onednn_linear(gradient.t(), x.t()) if for_weight else None,
-            gradient.sum(0) if for_bias else None,
-        )
-
-
-def _onednn_linear(x, weight, bias=None):
-    """Compute ``x @ weight.T + bias`` of float32 matrices on the CPU, outside autograd."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return self.head(self.features(images))
 
 
 def _remaining_pixels(size, layer, kernel_size):

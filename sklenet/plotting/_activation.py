@@ -4,9 +4,9 @@ from numbers import Real
 
 import torch
 
-from .._torch import default_settings
+from .._torch import default_torch_settings
 from ..network import make_activation
-from ._style import COLOURS, figure_or_new
+from ._style import COLORS, figure_or_new
 
 __all__ = ["ActivationDisplay"]
 
@@ -85,7 +85,7 @@ class ActivationDisplay:
         if not activations:
             raise ValueError("activations must hold at least one activation.")
         values, derivatives = {}, {}
-        with default_settings():
+        with default_torch_settings():
             # An even number of points has none at zero, where many activations have a kink.
             x = torch.linspace(-float(limit), float(limit), 1000, requires_grad=True)
             for name, activation in activations.items():
@@ -115,8 +115,8 @@ class ActivationDisplay:
         parts = [("Activation", "f(x)", self.values), ("Derivative", "f′(x)", self.derivatives)]
         for ax, (title, label, curves) in zip(self.axes_, parts, strict=True):
             for number, (name, curve) in enumerate(curves.items()):
-                style = ["-", "--", ":", "-."][number // len(COLOURS) % 4]
-                colour = COLOURS[number % len(COLOURS)]
+                style = ["-", "--", ":", "-."][number // len(COLORS) % 4]
+                colour = COLORS[number % len(COLORS)]
                 ax.plot(self.x, curve, style, color=colour, label=name)
             ax.set(title=title, xlabel="x", ylabel=label)
             ax.grid(alpha=0.3)

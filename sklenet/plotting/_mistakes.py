@@ -7,8 +7,9 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from .._inspection import prediction_confidence
-from ..images import ImageFormat, as_array
-from ._style import check_count, figure_or_new
+from .._validation import check_count
+from ..images import ImageLayout, as_array
+from ._style import figure_or_new
 
 __all__ = ["MistakesDisplay"]
 
@@ -193,16 +194,11 @@ class MistakesDisplay:
         return self
 
 
-def _displayable(X, rows, image_shape):
-    """Select images that matplotlib can draw: in colour or grey, with pixels in [0, 1]."""
-    image_format = ImageFormat(X, image_shape)
-    height, width, channels = image_format.shape
-    pixels = np.asarray(image_format.flatten(X))[rows].astype(float)
-    pixels = np.pad(pixels, ((0, 0), (0, height * width * channels - pixels.shape[1])))
-    low, high = pixels.min(initial=0), pixels.max(initial=0)
-    pixels = (pixels - low) / ((high - low) or 1)
-    if image_format.channels_first:
-        images = np.moveaxis(pixels.reshape(-1, channels, height, width), 1, -1)
-    else:
-        images = pixels.reshape(-1, height, width, channels)
-    return images if channels in (3, 4) else images.mean(axis=-1)
+def _displayable(X, index, image_shape):
+    """Select images that matplotlib can draw: in color or gray, with pixels in [0, 1]."""
+    layout = ImageLayout.from_images(X, image_shape)
+    rows = np.asarray(layout.flatten(X))[index].astype(float)
+    rows = np.pad(rows, ((0, 0), (0, layout.n_values - rows.shape[1])))
+    low, high = rows.min(initial=0), rows.max(initial=0)
+    images = np.moveaxis(layout.unflatten((rows - low) / ((high - low) or 1)), 1, -1)
+    return images if layout.channels in (3, 4) else images.mean(axis=-1)

@@ -1,13 +1,14 @@
 """What the displays have in common: colours, axes and mosaics."""
 
 import math
-from numbers import Integral
 
 import numpy as np
 
-__all__ = ["COLOURS", "MARKERS", "axes_or_new", "check_count", "figure_or_new", "mosaic"]
+from .._validation import check_count
 
-COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
+__all__ = ["COLORS", "MARKERS", "axes_or_new", "figure_or_new", "mosaic"]
+
+COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
 """The colours of Okabe and Ito, which the colour-blind tell apart, strongest first."""
 
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
@@ -52,25 +53,6 @@ def figure_or_new(figure, figsize):
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=figsize, layout="constrained")
-
-
-def check_count(name, value):
-    """Refuse what is no number of things.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument.
-    value : int
-        The number.
-
-    Raises
-    ------
-    ValueError
-        If it is no positive integer.
-    """
-    if isinstance(value, bool) or not (isinstance(value, Integral) and int(value) > 0):
-        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
 def mosaic(images, n_columns=None, gap=1):

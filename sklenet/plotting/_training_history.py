@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._inspection import fitted_attribute, last_estimator
-from ._style import COLOURS, axes_or_new
+from ._style import COLORS, axes_or_new
 
 __all__ = ["TrainingHistoryDisplay"]
 
@@ -95,14 +95,14 @@ class TrainingHistoryDisplay:
         self.validation_ax_ = None
         n_epochs = len(self.loss)
         epochs = np.arange(1, n_epochs + 1)
-        lines = self.ax_.plot(epochs, self.loss, "o-", color=COLOURS[0], label="loss")
+        lines = self.ax_.plot(epochs, self.loss, "o-", color=COLORS[0], label="loss")
         if self.validation_scores is not None:
             self.validation_ax_ = self.ax_.twinx()
             lines += self.validation_ax_.plot(
                 epochs[n_epochs - len(self.validation_scores) :],
                 self.validation_scores,
                 "s--",
-                color=COLOURS[1],
+                color=COLORS[1],
                 label="validation score",
             )
             self.validation_ax_.set_ylabel("Validation score")

@@ -1,93 +1,49 @@
-"""Labelled images, and the batches that they are trained in."""
+"""The training set, and the batches that the network is trained in."""
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..images import IMAGE_SIZE, as_tensor, to_device
-from ._repetition import merge_repeated_rows
+from ..images import as_tensor
 
-__all__ = ["CHUNK_SIZE", "ImageBatches", "LabelledImages"]
+__all__ = ["CHUNK_SIZE", "Batches", "ImageDataset", "TrainingSet"]
 
 CHUNK_SIZE = 256
-"""Images to prepare or predict at a time: enough for full speed, few enough for the cache."""
+"""Images to preprocess or predict at a time: enough for full speed, few enough for the cache."""
 
-_WORTH_KEEPING = 2**24  # numbers: 64 MB of standardised images, 16,384 grey ones
+_WORTH_KEEPING = 2**24  # numbers: 64 MB of standardized images, 16,384 gray ones
 
 
-class LabelledImages(Dataset):
-    """Images with labels and weights: one tensor of pixels, indexed a batch at a time.
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Flat rows of pixels of any type, and which of them count with which class and weight.
 
-    Parameters
-    ----------
-    pixels : torch.Tensor of shape (n_rows, n_features)
-        Flat rows of pixels of any type, on any device.
-    image_format : ImageFormat
-        How rows become images.
-    index : torch.Tensor of shape (n_samples,), int64
-        The rows that belong to the data set.
-    target : torch.Tensor of shape (n_samples,), int64
-        The class of each sample.
-    sample_weight : torch.Tensor of shape (n_samples,), floating point
-        The weight of each sample in the loss; they are scaled to a mean of one.
+    `rows` has the shape (n_rows, n_features); `index` (int64), `target` (int64, the position of the
+    class) and `sample_weight` (float64) have the shape (n_samples,).
     """
 
-    def __init__(self, pixels, image_format, index, target, sample_weight):
-        self.pixels = pixels
-        self.image_format = image_format
-        self.index = index
-        self.target = target
-        self.sample_weight = sample_weight / sample_weight.mean()
+    rows: torch.Tensor
+    index: torch.Tensor
+    target: torch.Tensor
+    sample_weight: torch.Tensor
 
     @classmethod
-    def from_arrays(cls, rows, target, sample_weight, image_format):
-        """Make a data set of arrays, in which equal rows are one sample.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows, n_features)
-            Pixels; their memory is shared.
-        target : ndarray of shape (n_rows,), int64
-            The class of each row.
-        sample_weight : ndarray of shape (n_rows,), float64
-            The weight of each row; rows of weight zero are left out.
-        image_format : ImageFormat
-            How rows become images.
-
-        Returns
-        -------
-        LabelledImages
-            The data set.
-        """
+    def from_arrays(cls, rows, target, sample_weight):
+        """Make a training set of arrays, in which equal rows of a class are one sample."""
         index, sample_weight = merge_repeated_rows(rows, target, sample_weight)
-        labels = (torch.from_numpy(part) for part in (index, target[index], sample_weight))
-        return cls(as_tensor(rows), image_format, *labels)
+        columns = map(torch.from_numpy, (index, target[index], sample_weight))
+        return cls(as_tensor(rows), *columns)
 
     def split(self, fraction, random_state):
-        """Divide the samples at random, class by class.
+        """Hold out a fraction of the samples at random, class by class.
 
         Unlike scikit-learn's splitters it divides classes of any size: each keeps one sample in
         the first part.
-
-        Parameters
-        ----------
-        fraction : float
-            Share of the samples in the second part.
-        random_state : numpy.random.RandomState
-            Source of the division.
-
-        Returns
-        -------
-        first, second : LabelledImages
-            The parts.
-
-        Raises
-        ------
-        ValueError
-            If no class has two samples.
         """
         target = self.target.numpy()
         order = random_state.permutation(len(target))
@@ -102,72 +58,57 @@ class LabelledImages(Dataset):
                 "them to validate on."
             )
         by_rank = np.argsort(rank, kind="stable")
-        return self._subset(np.sort(by_rank[n_second:])), self._subset(np.sort(by_rank[:n_second]))
+        return self._select(by_rank[n_second:]), self._select(by_rank[:n_second])
 
-    def _subset(self, positions):
-        positions = torch.from_numpy(positions)
-        labels = (part[positions] for part in (self.index, self.target, self.sample_weight))
-        return LabelledImages(self.pixels, self.image_format, *labels)
+    def _select(self, positions):
+        positions = torch.from_numpy(np.sort(positions))
+        columns = (x[positions] for x in (self.index, self.target, self.sample_weight))
+        return TrainingSet(self.rows, *columns)
 
-    def measure(self):
-        """Let the image format remember the statistics of these images."""
-        self.image_format.measure(self.pixels, self.index, self.sample_weight)
+    def __len__(self):
+        return len(self.index)
 
-    def to(self, device, pixels=None):
-        """Move the data to a device, with weights in the precision of the loss.
 
-        Parameters
-        ----------
-        device : torch.device
-            The device.
-        pixels : torch.Tensor, default=None
-            The pixels, where another data set has moved them already.
+class ImageDataset(Dataset):
+    """A training set as inputs of the network, on the device of its `rows`; indexed by batches.
 
-        Returns
-        -------
-        LabelledImages
-            The same data, on the device.
-        """
-        labels = (part.to(device) for part in (self.index, self.target, self.sample_weight.float()))
-        pixels = to_device(self.pixels, device) if pixels is None else pixels
-        return LabelledImages(pixels, self.image_format.to(device), *labels)
+    A batch is ``({"images": ..., "sample_weight": ...}, target)``; the weights have a mean of one.
+    """
+
+    def __init__(self, training_set, preprocessor, rows):
+        self.rows = rows
+        self.preprocessor = preprocessor
+        self.index = training_set.index.to(rows.device)
+        self.target = training_set.target.to(rows.device)
+        weight = training_set.sample_weight.float()
+        self.sample_weight = (weight / weight.mean()).to(rows.device)
 
     def __len__(self):
         return len(self.index)
 
     def __getitem__(self, positions):
         if self._standardized is None:
-            images = self.image_format.batch(self.pixels[self.index[positions]])
+            images = self.preprocessor(self.rows[self.index[positions]])
         else:
             images = self._standardized[positions]
-        return images, (self.target[positions], self.sample_weight[positions])
+        inputs = {"images": images, "sample_weight": self.sample_weight[positions]}
+        return inputs, self.target[positions]
 
     @cached_property
     def _standardized(self):
-        """Few images, standardised once in place of once an epoch: 2 % of a fit to the digits."""
-        shape = (len(self), self.image_format.shape[2], IMAGE_SIZE, IMAGE_SIZE)
+        """Few images, standardized once instead of once an epoch: 2 % of a fit to the digits."""
+        size = self.preprocessor.size
+        shape = (len(self), self.preprocessor.layout.channels, size, size)
         if math.prod(shape) > _WORTH_KEEPING:
             return None
-        images = torch.empty(shape, dtype=torch.float32, device=self.pixels.device)
-        for part, rows in zip(images.split(CHUNK_SIZE), self.index.split(CHUNK_SIZE), strict=True):
-            part.copy_(self.image_format.batch(self.pixels[rows]))
+        images = torch.empty(shape, dtype=torch.float32, device=self.rows.device)
+        for part, chunk in zip(images.split(CHUNK_SIZE), self.index.split(CHUNK_SIZE), strict=True):
+            part.copy_(self.preprocessor(self.rows[chunk]))
         return images
 
 
-class ImageBatches:
-    """Iterate over a data set in batches.
-
-    Parameters
-    ----------
-    dataset : LabelledImages
-        The data.
-    batch_size : int
-        Samples in a batch; the last one may have fewer.
-    shuffle : bool, default=False
-        Whether each pass has its own random order.
-    augment : callable, default=None
-        Applied to the images of each batch.
-    """
+class Batches:
+    """The batches of an `ImageDataset`: in order, or in a new random order in each epoch."""
 
     def __init__(self, dataset, batch_size, shuffle=False, augment=None):
         self.dataset = dataset
@@ -183,5 +124,24 @@ class ImageBatches:
         # The order is drawn on the CPU, so that it is the same for every device.
         order = torch.randperm(n_samples) if self.shuffle else torch.arange(n_samples)
         for positions in order.to(device).split(self.batch_size):
-            images, labels = self.dataset[positions]
-            yield (self.augment(images) if self.augment else images), labels
+            inputs, target = self.dataset[positions]
+            if self.augment:
+                inputs["images"] = self.augment(inputs["images"])
+            yield inputs, target
+
+
+def merge_repeated_rows(rows, target, sample_weight):
+    """Merge equal rows of equal class, adding up their weights, and drop rows of weight zero.
+
+    A weight of two is then exactly the row given twice. Returns the index of one row of each set
+    and the weight of the set. The order depends on the content of the rows alone, so that a model
+    fitted on them does not depend on the order of the data.
+    """
+    kept = np.flatnonzero(sample_weight)
+    # A digest of 128 bits represents the row: a collision would take about 2**64 rows.
+    digests = np.array(
+        [blake2b(rows[i].tobytes() + b"%d" % target[i], digest_size=16).digest() for i in kept],
+        dtype="V16",
+    ).view([("high", ">u8"), ("low", ">u8")])
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    return kept[first], np.bincount(inverse, weights=sample_weight[kept])

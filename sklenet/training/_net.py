@@ -1,93 +1,66 @@
-"""The skorch net: optimiser, training loop and training budget."""
+"""The skorch net: batches, precision, weighted losses and the training loop."""
 
-import math
 import warnings
 from copy import copy, deepcopy
-from functools import partial
 from typing import Any
 
 import torch
-from skorch import NeuralNet
+from skorch import NeuralNetClassifier
 
-from .._torch import keep_freed_memory, products_in
-from ..images import to_device
-from ._data import CHUNK_SIZE, ImageBatches, LabelledImages
+from .._compat import compilation_error
+from .._torch import autocast_to, raise_mmap_threshold
+from ._data import CHUNK_SIZE, Batches, ImageDataset
 
-__all__ = ["OPTIMIZERS", "ImageClassifierNet", "training_budget"]
-
-# One kernel updates all weights: a third of the time of the unfused step on a CPU.
-OPTIMIZERS = {
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "adam": partial(torch.optim.Adam, fused=True),
-    "sgd": partial(torch.optim.SGD, fused=True),
-}
+__all__ = ["ImageClassifierNet"]
 
 
-class ImageClassifierNet(NeuralNet):
-    """The net of skorch, reading batches as slices of one tensor and weighting the loss.
+class ImageClassifierNet(NeuralNetClassifier):
+    """skorch's net, reading batches as slices of one tensor and weighting the loss.
 
-    Parameters
-    ----------
-    *args
-        As for `skorch.NeuralNet`; the criterion returns a loss for each sample.
-    augment : callable, default=None
-        Applied to the images of each training batch.
-    precision : torch.dtype, default=torch.float32
-        Type in which training computes the layers (autocast); the weights, the loss and all
-        predictions are float32 in any case.
-    compiled : bool, default=False
-        Whether training runs the module as `torch.compile` makes it.
-    **kwargs
-        As for `skorch.NeuralNet`.
+    `dtype` is the type in which training computes the layers (autocast); weights, loss and
+    predictions are float32. With `compiled`, training runs the module through `torch.compile`.
+    The criterion returns the loss of each sample.
     """
 
     module_: Any
 
-    def __init__(self, *args, augment=None, precision=torch.float32, compiled=False, **kwargs):
+    def __init__(self, *args, augment=None, dtype=torch.float32, compiled=False, **kwargs):
         super().__init__(*args, **kwargs)
         self.augment = augment
-        self.precision = precision
+        self.dtype = dtype
         self.compiled = compiled
-        self._forward = None
+        self._compiled_forward = None
+
+    # skorch's defaults without its accuracy, which ignores weights.
+    @property
+    def _default_callbacks(self):
+        return [named for named in super()._default_callbacks if named[0] != "valid_acc"]
 
     def initialize_module(self):
-        """Make the module, with its weights in the memory order that is fastest on a CPU.
-
-        Returns
-        -------
-        ImageClassifierNet
-            The net itself.
-        """
         super().initialize_module()
+        # The memory order in which convolutions are fastest on a CPU.
         self.module_ = self.module_.to(torch.float32, memory_format=torch.channels_last)
-        self._forward = None
+        self._compiled_forward = None
         return self
 
-    def fit_loop(self, *args, **kwargs):
-        """Run the training of skorch, keeping freed memory at hand.
-
-        Parameters
-        ----------
-        *args, **kwargs
-            As for `skorch.NeuralNet.fit_loop`.
-
-        Returns
-        -------
-        ImageClassifierNet
-            The net itself.
-
-        Raises
-        ------
-        ValueError
-            If the module cannot be compiled.
-        """
-        keep_freed_memory()
+    def fit_loop(self, X, y=None, epochs=None, **kwargs):
+        """Train until the epochs are over or a callback sets `stop_training_`."""
+        raise_mmap_threshold()
+        self.stop_training_ = False
+        dataset_train, dataset_valid = self.get_split_datasets(X)
+        batches_train = self.get_iterator(dataset_train, training=True)
+        batches_valid = None if dataset_valid is None else self.get_iterator(dataset_valid)
+        datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
         try:
-            # Around the backward pass, too, which would take an autocast of the caller for its own.
-            with products_in(torch.float32, torch.device(self.device)):
-                return super().fit_loop(*args, **kwargs)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            raise _compilation_error(error) from error
+            # The backward pass is within: it would run under an autocast of the caller.
+            with autocast_to(torch.float32, torch.device(self.device)):
+                for _ in range(self.max_epochs if epochs is None else epochs):
+                    self.notify("on_epoch_begin", **datasets)
+                    self.run_single_epoch(batches_train, True, "train", self.train_step)
+                    self.run_single_epoch(batches_valid, False, "valid", self.validation_step)
+                    self.notify("on_epoch_end", **datasets)
+                    if self.stop_training_:
+                        break
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted in epoch {len(self.history)}; "
@@ -95,96 +68,13 @@ class ImageClassifierNet(NeuralNet):
                 stacklevel=2,
             )
             raise
+        except compilation_error() as error:
+            raise _cannot_compile(error) from error
         finally:
-            self._forward = None
-
-    def infer(self, x, **fit_params):
-        """Compute the class scores of a batch while training.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (n_samples, n_channels, 32, 32)
-            The images.
-        **fit_params : dict
-            Passed on to the module.
-
-        Returns
-        -------
-        torch.Tensor of shape (n_samples, n_classes), float32
-            The scores. Those of validation batches are computed in float32.
-        """
-        is_training, device = self.module_.training, torch.device(self.device)
-        with products_in(self.precision if is_training else torch.float32, device):
-            if not (is_training and self.compiled):
-                return super().infer(x, **fit_params).float()
-            if self._forward is None:
-                self._forward = _compile(self.module_)
-            return self._forward(x, **fit_params).float()
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        state["_forward"] = None  # what is compiled cannot be pickled
-        return state
-
-    def get_iterator(self, dataset, training=False):
-        """Iterate over batches, shuffled and augmented in training.
-
-        Parameters
-        ----------
-        dataset : LabelledImages or any data set that skorch knows
-            The data.
-        training : bool, default=False
-            Whether the batches are for training.
-
-        Returns
-        -------
-        ImageBatches or torch.utils.data.DataLoader
-            The batches.
-        """
-        if not isinstance(dataset, LabelledImages):
-            return super().get_iterator(dataset, training=training)
-        if training:
-            return ImageBatches(dataset, self.batch_size, shuffle=True, augment=self.augment)
-        return ImageBatches(dataset, CHUNK_SIZE)
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Compute the weighted mean loss of a batch.
-
-        Parameters
-        ----------
-        y_pred : torch.Tensor of shape (n_samples, n_classes)
-            The class scores.
-        y_true : tuple of two torch.Tensor of shape (n_samples,)
-            The classes and the sample weights, whose mean over the data set is one.
-        X : torch.Tensor, default=None
-            The images; ignored.
-        training : bool, default=False
-            Ignored.
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            The loss.
-        """
-        target, sample_weight = y_true
-        return (self.criterion_(y_pred, target) * sample_weight).mean()
+            self._compiled_forward = None
+        return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run an epoch as skorch does, and read its losses at the end.
-
-        Parameters
-        ----------
-        iterator : ImageBatches or None
-            The batches; None skips the epoch.
-        training : bool
-            Whether they are for training.
-        prefix : str
-            Start of the names in the history.
-        step_fn : callable
-            Called for each batch.
-        **fit_params : dict
-            Passed on to `step_fn`.
-        """
         if iterator is None:
             return
         try:
@@ -192,10 +82,10 @@ class ImageClassifierNet(NeuralNet):
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 loss = step["loss"].detach()
-                # A GPU that is asked in each step idles until the next: its losses are read last.
+                # Reading a loss synchronizes a GPU: its losses are read at the end of the epoch.
                 loss = loss.item() if loss.device.type == "cpu" else loss
                 self.history.record_batch(f"{prefix}_loss", loss)
-                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
             for record in self.history[-1]["batches"]:
@@ -203,21 +93,30 @@ class ImageClassifierNet(NeuralNet):
                     record[f"{prefix}_loss"] = record[f"{prefix}_loss"].item()
         self.history.record(f"{prefix}_batch_count", len(iterator))
 
+    def get_iterator(self, dataset, training=False):
+        if not isinstance(dataset, ImageDataset):
+            return super().get_iterator(dataset, training=training)
+        if training:
+            return Batches(dataset, self.batch_size, shuffle=True, augment=self.augment)
+        return Batches(dataset, CHUNK_SIZE)
+
+    def infer(self, x, **fit_params):
+        """Compute the logits of a batch, those of validation batches in float32."""
+        is_training = self.module_.training
+        dtype = self.dtype if is_training else torch.float32
+        with autocast_to(dtype, torch.device(self.device)):
+            if not (is_training and self.compiled):
+                return self.module_(x["images"]).float()
+            if self._compiled_forward is None:
+                self._compiled_forward = _compile(self.module_)
+            return self._compiled_forward(x["images"]).float()
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Compute the weighted mean loss of a batch."""
+        return (self.criterion_(y_pred, y_true) * X["sample_weight"]).mean()
+
     def continue_from(self, previous, with_optimizer=False):
-        """Take over the weights and the history of an earlier net.
-
-        Parameters
-        ----------
-        previous : ImageClassifierNet
-            A trained net with the same layers.
-        with_optimizer : bool, default=False
-            Whether to take over the moments of its optimiser, too.
-
-        Raises
-        ------
-        ValueError
-            If the layers or the optimiser are others.
-        """
+        """Take over the weights and the history of an earlier net, and its optimizer's moments."""
         weights, own = previous.module_.state_dict(), self.module_.state_dict()
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in own.items()}:
             raise ValueError(
@@ -240,63 +139,20 @@ class ImageClassifierNet(NeuralNet):
             for group, setting in zip(self.optimizer_.param_groups, settings, strict=True):
                 group.update(setting)
 
-    def logits(self, pixels, image_format):
-        """Compute the class scores of images.
-
-        Parameters
-        ----------
-        pixels : torch.Tensor of shape (n_samples, n_features)
-            Flat rows of pixels.
-        image_format : ImageFormat
-            How rows become images.
-
-        Returns
-        -------
-        torch.Tensor of shape (n_samples, n_classes), float32
-            The scores, on the CPU. Those of a row do not depend on the other rows if they are
-            computed on a CPU.
-        """
-        if self.module_.training:
-            self._set_training(False)
-        device, scores = torch.device(self.device), []
-        image_format = image_format.to(device)
-        with torch.inference_mode(), products_in(torch.float32, device):
-            for rows in pixels.split(CHUNK_SIZE):
-                images = image_format.batch(to_device(rows, device))
-                scores.append(self.module_(images).cpu())
-        return torch.cat(scores)
+    def __getstate__(self):
+        state = super().__getstate__()
+        state["_compiled_forward"] = None  # a compiled function cannot be pickled
+        return state
 
 
 def _compile(module):
-    # Networks share their code, of which PyTorch compiles eight versions only: isolated, each has
-    # its own. PyTorch's overloads, unlike its function, lack the name.
+    # All networks share their code, of which PyTorch compiles eight versions at most; isolated,
+    # each network has its own. PyTorch's overloads, unlike its function, lack the keyword.
     try:
         return torch.compile(module.__call__, isolate_recompiles=True)  # type: ignore[call-overload]
     except RuntimeError as error:
-        raise _compilation_error(error) from error
+        raise _cannot_compile(error) from error
 
 
-def _compilation_error(error):
+def _cannot_compile(error):
     return ValueError(f"compile=True cannot be used: {str(error).splitlines()[0]}")
-
-
-def training_budget(n_samples, augmented=False):
-    """Choose the batch size and the number of epochs for a data set.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of training images.
-    augmented : bool, default=False
-        Whether the images are augmented, so that more passes keep paying.
-
-    Returns
-    -------
-    batch_size : int
-        Images in a batch.
-    max_epochs : int
-        Passes over the data.
-    """
-    batch_size = min(max(2 ** math.floor(math.log2(n_samples) / 2), 16), 512)
-    max_epochs = min(400 / n_samples**0.4, 30)
-    return batch_size, max(1, round(2 * max_epochs if augmented else max_epochs))
