@@ -28,7 +28,7 @@ lint: $(READY)  ## check format, code, types and docstrings
 	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m ruff check $(CODE)
 	$(PY) -m mypy
-	$(PY) -m numpydoc lint sklenet/*.py sklenet/plotting/*.py
+	$(PY) -m numpydoc lint $$(git ls-files "sklenet/*.py")
 
 format: $(READY)  ## format the code and sort its imports
 	$(PY) -m ruff check --select I --fix $(CODE)

@@ -43,8 +43,8 @@ from verdicts import (
 )
 
 from sklenet import DeepLeNetClassifier, LReLU
-from sklenet.hardware import resolve_device, resolve_precision
-from sklenet.plotting.style import COLOURS, MARKERS
+from sklenet._torch import resolve_device, resolve_precision
+from sklenet.plotting._style import COLOURS, MARKERS
 
 DESCENT = {"optimizer": "sgd", "lr_schedule": "constant", "label_smoothing": 0.0}
 PLAIN, RECIPE = "plain descent", "default recipe"

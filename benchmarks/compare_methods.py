@@ -31,12 +31,11 @@ from reporting import (
 from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from sklenet.baselines import METHODS, make_method, search_grid
-from sklenet.comparison import compare_methods
+from sklenet._torch import resolve_device
+from sklenet.comparison import METHODS, compare_methods, make_method, search_grid
 from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
-from sklenet.hardware import resolve_device
 from sklenet.plotting import MistakesDisplay
-from sklenet.plotting.style import COLOURS, MARKERS
+from sklenet.plotting._style import COLOURS, MARKERS
 
 FILES = ["comparison.md", "comparison.json", "accuracy_vs_time.png", "mistakes.png"]
 

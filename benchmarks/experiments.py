@@ -10,8 +10,8 @@ from journal import Journal, digest_of_code
 from reporting import MeasurementParser, describe_run, write_files
 from skorch.callbacks import Callback
 
-from sklenet.activations import activation_gain, make_activation
-from sklenet.hardware import resolve_device
+from sklenet._torch import resolve_device
+from sklenet.network import activation_gain, make_activation
 
 TITLES = {"digits": "the digits", "mnist": "MNIST"}
 ACTIVATIONS = ["l_relu", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]

@@ -18,10 +18,10 @@ from functools import partial
 import numpy as np
 import torch
 from reporting import MeasurementParser, describe_run, made_by, table
+from sklenet.training._data import CHUNK_SIZE
 from training_speed import PlainLeNet
 
-from sklenet.baselines import METHODS, make_method
-from sklenet.batches import CHUNK_SIZE
+from sklenet.comparison import METHODS, make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
 
 MODULE, PLAIN = "bare module", "textbook module"

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from sklenet.hardware import resolve_precision
+from sklenet._torch import resolve_precision
 
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy"]
 

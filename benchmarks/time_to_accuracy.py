@@ -28,11 +28,11 @@ from reporting import (
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from sklenet.baselines import make_method
+from sklenet._torch import resolve_device
+from sklenet.comparison import make_method
 from sklenet.datasets import fetch_mnist, load_digits_images
-from sklenet.hardware import resolve_device
 from sklenet.images import as_tensor
-from sklenet.plotting.style import COLOURS, MARKERS
+from sklenet.plotting._style import COLOURS, MARKERS
 
 FAST = {"max_epochs": 2}
 # Name in the table: method, its options, and whether scikit-learn-intelex runs it.

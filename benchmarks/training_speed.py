@@ -41,10 +41,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklenet import DeepLeNet, DeepLeNetClassifier
-from sklenet.activations import LReLU
+from sklenet._torch import keep_freed_memory, resolve_precision
 from sklenet.datasets import fetch_mnist, load_digits_images
-from sklenet.hardware import keep_freed_memory, resolve_precision
 from sklenet.images import ImageFormat
+from sklenet.network import LReLU
 from sklenet.training import training_budget
 
 LR, WEIGHT_DECAY, LABEL_SMOOTHING = 5e-3, 0.3, 0.1  # the defaults of DeepLeNetClassifier

@@ -31,7 +31,7 @@ def interval(values, test_train_ratio=0):
     """Return the mean of a value per trial and the half-width of its 95 % interval (Student).
 
     With `test_train_ratio` the variance is that of the corrected resampled t-test, see
-    `sklenet.significance.corrected_t_test`.
+    `sklenet.comparison.corrected_t_test`.
     """
     n_trials = len(values)
     standard_error = np.std(values, ddof=1) * np.sqrt(1 / n_trials + test_train_ratio)

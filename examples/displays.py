@@ -5,17 +5,17 @@ The pictures are written into the current folder.
 
 from sklearn.model_selection import train_test_split
 
-from sklenet import (
+from sklenet import DeepLeNetClassifier
+from sklenet.callbacks import GradientSize
+from sklenet.datasets import load_digits_images
+from sklenet.plotting import (
     ActivationDisplay,
-    DeepLeNetClassifier,
     FeatureMapDisplay,
     GradientFlowDisplay,
     KernelDisplay,
     MistakesDisplay,
     TrainingHistoryDisplay,
-    load_digits_images,
 )
-from sklenet.callbacks import GradientSize
 
 X_train, X_test, y_train, y_test = train_test_split(*load_digits_images(), random_state=0)
 classifier = DeepLeNetClassifier(

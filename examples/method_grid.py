@@ -3,7 +3,7 @@
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from sklenet.baselines import search_space
+from sklenet.comparison import search_space
 from sklenet.datasets import load_digits_images
 
 

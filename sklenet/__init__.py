@@ -1,38 +1,46 @@
 """A deep LeNet-5 for small images behind the scikit-learn estimator interface."""
 
-from .activations import LReLU
-from .baselines import METHODS, PixelScaler, make_method, search_grid, search_space
-from .classifier import DeepLeNetClassifier
-from .comparison import compare_methods
-from .datasets import fetch_mnist, load_digits_images, load_idx, load_idx_folder
-from .network import DeepLeNet
-from .plotting import (
-    ActivationDisplay,
-    FeatureMapDisplay,
-    GradientFlowDisplay,
-    KernelDisplay,
-    MistakesDisplay,
-    TrainingHistoryDisplay,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import callbacks, comparison, datasets, plotting
+    from ._classifier import DeepLeNetClassifier
+    from .images import ImageLayout, ImagePreprocessor
+    from .network import DeepLeNet, LReLU
+
+__version__ = "0.1.0"
 
 __all__ = [
-    "METHODS",
-    "ActivationDisplay",
     "DeepLeNet",
     "DeepLeNetClassifier",
-    "FeatureMapDisplay",
-    "GradientFlowDisplay",
-    "KernelDisplay",
+    "ImageLayout",
+    "ImagePreprocessor",
     "LReLU",
-    "MistakesDisplay",
-    "PixelScaler",
-    "TrainingHistoryDisplay",
-    "compare_methods",
-    "fetch_mnist",
-    "load_digits_images",
-    "load_idx",
-    "load_idx_folder",
-    "make_method",
-    "search_grid",
-    "search_space",
+    "__version__",
+    "callbacks",
+    "comparison",
+    "datasets",
+    "plotting",
 ]
+
+# Imported at first use: `import sklenet.datasets` does not wait for PyTorch.
+_LAZY = {
+    "DeepLeNet": ".network",
+    "DeepLeNetClassifier": "._classifier",
+    "ImageLayout": ".images",
+    "ImagePreprocessor": ".images",
+    "LReLU": ".network",
+}
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name], __name__), name)
+    if name in __all__:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sklenet import LReLU
-from sklenet.activations import ACTIVATIONS, activation_gain, is_monotonic, make_activation
+from sklenet.network._activations import ACTIVATIONS, activation_gain, is_monotonic, make_activation
 
 
 def test_l_relu_is_the_logarithm_of_one_plus_the_rectified_input():

@@ -1,6 +1,6 @@
 import torch
 
-from sklenet.augmentation import MAX_SHIFT, random_affine
+from sklenet.images._augmentation import MAX_SHIFT, random_affine
 
 
 def test_shape_and_type_stay():

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklenet import DeepLeNetClassifier
-from sklenet.baselines import METHODS, PixelScaler, make_method, search_grid, search_space
+from sklenet.comparison import METHODS, PixelScaler, make_method, search_grid, search_space
 from sklenet.datasets import load_digits_images
 
 NETWORKS = ("deep_lenet", "lenet5")

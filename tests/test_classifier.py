@@ -22,9 +22,9 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from sklenet import DeepLeNetClassifier, LReLU
-from sklenet.baselines import search_space
-from sklenet.callbacks import ValidationAccuracy
+from sklenet.comparison import search_space
 from sklenet.datasets import load_digits_images
+from sklenet.training._callbacks import ValidationAccuracy
 
 Small = partial(
     DeepLeNetClassifier,
@@ -877,7 +877,7 @@ def test_settings_of_the_caller_survive(digits):
 def test_images_that_are_kept_train_as_those_that_are_made_anew(digits, monkeypatch, options):
     X_train, X_test, y_train, _ = digits
     kept = Small(**options).fit(X_train, y_train)
-    monkeypatch.setattr("sklenet.batches._WORTH_KEEPING", 0)
+    monkeypatch.setattr("sklenet.training._data._WORTH_KEEPING", 0)
     anew = Small(**options).fit(X_train, y_train)
     assert kept.loss_curve_ == anew.loss_curve_
     np.testing.assert_array_equal(kept.predict_proba(X_test), anew.predict_proba(X_test))

@@ -13,7 +13,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from sklenet.baselines import METHODS, make_method
+from sklenet.comparison import METHODS, make_method
 from sklenet.datasets import load_digits_images
 
 pytest.importorskip("matplotlib")

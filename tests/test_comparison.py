@@ -11,10 +11,8 @@ from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from sklenet.baselines import make_method
-from sklenet.comparison import compare_methods
+from sklenet.comparison import compare_methods, corrected_t_test, make_method, mcnemar_test
 from sklenet.datasets import load_digits_images
-from sklenet.significance import corrected_t_test, mcnemar_test
 
 images, y = load_digits_images()
 X = images.reshape(len(y), -1)[:400]
@@ -187,7 +185,7 @@ def test_methods_are_found_by_name_and_take_images():
 
 def test_all_methods_are_compared_by_default(monkeypatch):
     # The networks cost seconds; their names are what matters here.
-    monkeypatch.setattr("sklenet.comparison.make_method", lambda name: GaussianNB())
+    monkeypatch.setattr("sklenet.comparison._compare.make_method", lambda name: GaussianNB())
     comparison = compare(None, cv=2)
     assert set(comparison.predictions_) == {"deep_lenet", "lenet5", "svm", "mlp", "knn"}
 

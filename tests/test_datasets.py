@@ -14,8 +14,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
-from sklenet import datasets
-from sklenet.datasets import fetch_mnist, load_digits_images, load_idx, load_idx_folder
+from sklenet.datasets import _mnist, fetch_mnist, load_digits_images, load_idx, load_idx_folder
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAMES = [
@@ -60,9 +59,9 @@ def write_folder(arrays):
 def tiny_mnist(arrays, monkeypatch):
     """Let `arrays` pass for MNIST, and keep the environment and the network out."""
     for name, array in zip(NAMES, arrays, strict=True):
-        monkeypatch.setitem(datasets._MNIST_MD5, name, md5(array))
+        monkeypatch.setitem(_mnist._MNIST_MD5, name, md5(array))
     monkeypatch.delenv("SKLENET_DATA", raising=False)
-    monkeypatch.setattr(datasets, "fetch_openml", refuse_openml)
+    monkeypatch.setattr(_mnist, "fetch_openml", refuse_openml)
 
 
 def refuse_openml(*args, **kwargs):
@@ -338,7 +337,7 @@ def test_fetch_mnist_prefers_data_home(tmp_path, arrays, write_folder, monkeypat
 def test_fetch_mnist_refuses_other_data(tmp_path, write_folder):
     folder = write_folder(tmp_path / "mnist")
     (folder / NAMES[3]).write_bytes(idx_bytes(np.array([1, 8])))
-    expected, found = datasets._MNIST_MD5[NAMES[3]], md5(np.array([1, 8]))
+    expected, found = _mnist._MNIST_MD5[NAMES[3]], md5(np.array([1, 8]))
     with pytest.raises(ValueError, match=f"{NAMES[3]} is not .* MD5 {expected} .* found {found}"):
         fetch_mnist(tmp_path)
 
@@ -365,8 +364,8 @@ def test_fetch_mnist_falls_back_on_openml(tmp_path, monkeypatch):
     labels_idx = labels.astype(np.uint8)
     rebuilt = [images_idx[:60000], images_idx[60000:], labels_idx[:60000], labels_idx[60000:]]
     for name, array in zip(NAMES, rebuilt, strict=True):
-        monkeypatch.setitem(datasets._MNIST_MD5, name, md5(array))
-    monkeypatch.setattr(datasets, "fetch_openml", fetch_openml)
+        monkeypatch.setitem(_mnist._MNIST_MD5, name, md5(array))
+    monkeypatch.setattr(_mnist, "fetch_openml", fetch_openml)
 
     loaded = fetch_mnist(tmp_path)
     assert_same_data(loaded, rebuilt)
@@ -377,7 +376,7 @@ def test_fetch_mnist_falls_back_on_openml(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("tiny_mnist")
 def test_fetch_mnist_checks_what_openml_sends(tmp_path, monkeypatch):
     other = Bunch(data=np.zeros((60001, 784), np.uint8), target=np.full(60001, "3", dtype=object))
-    monkeypatch.setattr(datasets, "fetch_openml", lambda *args, **kwargs: other)
+    monkeypatch.setattr(_mnist, "fetch_openml", lambda *args, **kwargs: other)
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte \(rebuilt from OpenML\) is not"):
         fetch_mnist(tmp_path)
 
@@ -409,7 +408,7 @@ def test_fetch_mnist_says_what_is_missing_where(tmp_path, write_folder, monkeypa
     def fail(*args, **kwargs):
         raise URLError("no route to host")
 
-    monkeypatch.setattr(datasets, "fetch_openml", fail)
+    monkeypatch.setattr(_mnist, "fetch_openml", fail)
     with pytest.raises(OSError, match="The MNIST files were not found") as error:
         fetch_mnist(tmp_path / "given", download_if_missing=download)
     message = str(error.value)

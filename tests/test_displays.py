@@ -12,19 +12,18 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklenet import (
+from sklenet import DeepLeNetClassifier, LReLU
+from sklenet.callbacks import GradientSize
+from sklenet.datasets import load_digits_images
+from sklenet.plotting import (
     ActivationDisplay,
-    DeepLeNetClassifier,
     FeatureMapDisplay,
     GradientFlowDisplay,
     KernelDisplay,
-    LReLU,
     MistakesDisplay,
     TrainingHistoryDisplay,
-    load_digits_images,
 )
-from sklenet.callbacks import GradientSize
-from sklenet.plotting.style import mosaic
+from sklenet.plotting._style import mosaic
 
 pytest.importorskip("matplotlib")
 from matplotlib import pyplot as plt

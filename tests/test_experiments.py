@@ -23,7 +23,8 @@ import trials
 import verdicts
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklenet import DeepLeNetClassifier, load_digits_images
+from sklenet import DeepLeNetClassifier
+from sklenet.datasets import load_digits_images
 
 pytest.importorskip("matplotlib")
 

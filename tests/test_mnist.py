@@ -5,7 +5,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from sklenet import DeepLeNetClassifier
-from sklenet.baselines import make_method
+from sklenet.comparison import make_method
 
 pytestmark = pytest.mark.mnist
 

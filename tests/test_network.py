@@ -4,8 +4,8 @@ from torch import nn
 from torch.nn import functional
 
 from sklenet import DeepLeNet
-from sklenet.activations import ACTIVATIONS
-from sklenet.network import RowwiseLinear
+from sklenet.network import ACTIVATIONS
+from sklenet.network._lenet import RowwiseLinear
 
 
 def n_parameters(network):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from sklenet.repetition import merge_repeated_rows
+from sklenet.training._repetition import merge_repeated_rows
 
 
 def merged(X, y, weight):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from sklenet.results import Comparison, MethodScores
+from sklenet.comparison import Comparison, MethodScores
 
 
 @pytest.fixture

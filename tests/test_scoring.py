@@ -15,8 +15,9 @@ from sklearn.naive_bayes import GaussianNB
 from skorch.callbacks import Callback
 
 from sklenet import DeepLeNetClassifier
+from sklenet._inspection import prediction_confidence
+from sklenet.comparison._scoring import fit_and_score
 from sklenet.datasets import load_digits_images
-from sklenet.scoring import fit_and_score, prediction_confidence
 
 images, y = load_digits_images()
 X = images.reshape(len(y), -1)
@@ -64,7 +65,7 @@ def test_the_scores_are_those_of_the_test_images():
 
 def test_the_time_to_predict_is_that_of_a_thousand_images(monkeypatch):
     clock = iter([0.0, 3.0, 5.0])
-    monkeypatch.setattr("sklenet.scoring.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("sklenet.comparison._scoring.perf_counter", lambda: next(clock))
     scores = fit_and_score(GaussianNB(), *SETS)
     assert scores.fit_time == 3
     assert scores.predict_time == 20

@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import gamma
 
-from sklenet.significance import corrected_t_test, mcnemar_test
+from sklenet.comparison import corrected_t_test, mcnemar_test
 
 # Seven samples that only A gets right, two that only B does, three that both do, one that none.
 Y_TRUE = np.zeros(13, dtype=int)

@@ -1,11 +1,11 @@
 """Displays in the style of scikit-learn; matplotlib is imported when something is drawn."""
 
-from .activation import ActivationDisplay
-from .feature_maps import FeatureMapDisplay
-from .gradient_flow import GradientFlowDisplay
-from .kernels import KernelDisplay
-from .mistakes import MistakesDisplay
-from .training_history import TrainingHistoryDisplay
+from ._activation import ActivationDisplay
+from ._feature_maps import FeatureMapDisplay
+from ._gradient_flow import GradientFlowDisplay
+from ._kernels import KernelDisplay
+from ._mistakes import MistakesDisplay
+from ._training_history import TrainingHistoryDisplay
 
 __all__ = [
     "ActivationDisplay",

@@ -1,0 +1,217 @@
+"""Every method on the same data: accuracy, time, size and the significance of the differences."""
+
+import math
+import sys
+from collections.abc import Collection, Mapping
+from numbers import Integral
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from .._compat import safe_indexing
+from ..images import as_array
+from ._methods import METHODS, make_method
+from ._results import Comparison, MethodScores
+from ._scoring import fit_and_score
+from ._significance import corrected_t_test, mcnemar_test
+
+__all__ = ["compare_methods"]
+
+_TEST_SET_TEST = "McNemar's exact test"
+_CV_TEST = "corrected resampled t-test (Nadeau and Bengio, 2003)"
+
+
+def compare_methods(
+    X,
+    y,
+    methods=None,
+    cv=5,
+    n_jobs=None,
+    X_test=None,
+    y_test=None,
+    random_state=None,
+    *,
+    verbose=1,
+):
+    """Compare classifiers of images on the same folds or on a test set.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or images
+        The images, in one of the shapes that `DeepLeNetClassifier` takes.
+    y : array-like of shape (n_samples,)
+        The class labels.
+    methods : list of str, dict of str to estimator, or None, default=None
+        Names for `sklenet.comparison.make_method`, or unfitted classifiers under names of your own;
+        None compares all of `sklenet.comparison.METHODS`.
+    cv : int, cross-validation splitter or iterable, default=5
+        Number of stratified shuffled folds, or splits of your own in which each sample is tested
+        once. Ignored with a test set.
+    n_jobs : int or None, default=None
+        Number of fits at the same time, as in joblib. The times are only comparable between methods
+        with None or 1: at the same time, the fits share the cores.
+    X_test : array-like of shape (n_test, n_features) or images, default=None
+        Test images. If given, every method is trained once, on all of `X`.
+    y_test : array-like of shape (n_test,), default=None
+        Their labels.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds and of every method whose own `random_state` is None.
+    verbose : int, default=1
+        With 1, a line on the standard error stream for each fit.
+
+    Returns
+    -------
+    Comparison
+        The table, which prints, and the predictions.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together, if a method is unknown, or if every method fails. A
+        single method that fails keeps its row, with its error, and the others go on.
+    TypeError
+        If `methods` is neither a list of names nor a dict of estimators.
+
+    See Also
+    --------
+    sklenet.comparison.search_space : All methods for one grid search.
+    sklenet.comparison.mcnemar_test : The significance test with a test set.
+    sklenet.comparison.corrected_t_test : The significance test over folds.
+
+    Notes
+    -----
+    The p-values are not corrected for the number of methods.
+
+    Examples
+    --------
+    >>> from sklenet.comparison import compare_methods
+    >>> from sklenet.datasets import load_digits_images
+    >>> X, y = load_digits_images()
+    >>> comparison = compare_methods(X, y, methods=["knn", "svm"], random_state=0, verbose=0)
+    >>> comparison.best
+    'svm'
+    >>> comparison.predictions["svm"].shape
+    (1797,)
+    """
+    X, y = _check_samples(X, y)
+    seed = random_state
+    if not (seed is None or isinstance(seed, Integral)):
+        seed = check_random_state(seed).randint(2**31 - 1)
+    estimators = _check_methods(methods, seed)
+    if X_test is None and y_test is None:
+        X_test, y_test = X, y
+        splits = _check_splits(cv, X, y, seed)
+        protocol = f"{len(splits)}-fold cross-validation on {len(y):,} images"
+    else:
+        X_test, y_test = _check_test_set(X, X_test, y_test)
+        splits = [(np.arange(len(y)), np.arange(len(y_test)))]
+        protocol = f"Trained on {len(y):,} images, tested on {len(y_test):,}"
+
+    order = np.argsort(np.concatenate([test for _, test in splits]))
+    folds = _fit_all(estimators, (X, y, X_test, y_test), splits, n_jobs, verbose)
+    scores = [MethodScores.mean(folds[name], order) for name in estimators]
+    scores.sort(key=lambda row: (row.error is not None, -row.accuracy))
+    if scores[0].error:
+        failures = "; ".join(f"{row.method}: {row.error}" for row in scores)
+        raise ValueError(f"Every method failed. {failures}")
+    test = _CV_TEST if len(splits) > 1 else _TEST_SET_TEST
+    comparison = Comparison(scores, y_test, protocol, test)
+    _set_p_values(comparison, splits)
+    return comparison
+
+
+def _check_samples(X, y):
+    X, y = as_array(X), column_or_1d(y)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    return X, y
+
+
+def _check_test_set(X, X_test, y_test):
+    if X_test is None or y_test is None:
+        raise ValueError("X_test and y_test belong together: pass both or neither.")
+    X_test, y_test = _check_samples(X_test, y_test)
+    widths = [math.prod(np.shape(images)[1:]) for images in (X, X_test)]
+    if widths[0] != widths[1]:
+        raise ValueError(
+            f"The images of X_test have {widths[1]} pixels, those of X have {widths[0]}."
+        )
+    return X_test, y_test
+
+
+def _check_methods(methods, seed):
+    """Return the unfitted estimators by name, seeded where they are not yet."""
+    if methods is None:
+        methods = METHODS
+    if isinstance(methods, str) or not isinstance(methods, Collection):
+        raise TypeError(
+            f"methods must be a list of names or a dict of names and estimators, got {methods!r}."
+        )
+    if not methods:
+        raise ValueError(f"methods is empty; the known ones are {list(METHODS)}.")
+    if isinstance(methods, Mapping):
+        estimators = {name: clone(estimator) for name, estimator in methods.items()}
+    else:
+        estimators = {name: make_method(name) for name in methods}
+    for name, estimator in estimators.items():
+        if not isinstance(name, str):
+            raise TypeError(f"The names in methods must be strings, got {name!r}.")
+        unseeded = [
+            key
+            for key, value in estimator.get_params().items()
+            if key.split("__")[-1] == "random_state" and value is None
+        ]
+        estimator.set_params(**dict.fromkeys(unseeded, seed))
+    return estimators
+
+
+def _check_splits(cv, X, y, seed):
+    if isinstance(cv, Integral):
+        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
+    splits = list(check_cv(cv, y, classifier=True).split(X, y))
+    tested = np.concatenate([test for _, test in splits])
+    if not np.array_equal(np.sort(tested), np.arange(len(y))):
+        raise ValueError("cv must test each sample exactly once, as KFold does.")
+    return splits
+
+
+def _fit_all(estimators, data, splits, n_jobs, verbose):
+    """Return the folds of each method, in the order of the splits."""
+    tasks = (
+        delayed(_fit_fold)(name, index, estimator, data, *split)
+        for name, estimator in estimators.items()
+        for index, split in enumerate(splits)
+    )
+    folds = {name: [MethodScores(name)] * len(splits) for name in estimators}
+    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+    for done, (index, fold) in enumerate(results, start=1):
+        folds[fold.method][index] = fold
+        if verbose:
+            total = len(estimators) * len(splits)
+            of_fold = f", fold {index + 1}" if len(splits) > 1 else ""
+            print(f"[{done}/{total}] {fold.method}{of_fold}: {fold}", file=sys.stderr, flush=True)
+    return folds
+
+
+def _fit_fold(name, index, estimator, data, train, test):
+    X, y, X_test, y_test = data
+    train_set = safe_indexing(X, train), y[train]
+    test_set = safe_indexing(X_test, test), y_test[test]
+    return index, fit_and_score(name, clone(estimator), *train_set, *test_set)
+
+
+def _set_p_values(comparison, splits):
+    best, *others = comparison.scores
+    ratio = np.mean([len(test) / len(train) for train, test in splits])
+    for row in others:
+        if row.error:
+            continue
+        if len(splits) > 1:
+            row.p_value = corrected_t_test(best.fold_accuracies, row.fold_accuracies, ratio)
+        else:
+            row.p_value = mcnemar_test(comparison.y_true, best.predictions, row.predictions)

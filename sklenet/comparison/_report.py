@@ -1,0 +1,98 @@
+"""The page and the pictures of a comparison."""
+
+import io
+
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from ..plotting import MistakesDisplay
+from ..plotting._style import COLORS, MARKERS
+
+__all__ = ["report_files"]
+
+_PAGE = """# Comparison of the methods
+
+{table}
+
+![Test error against fit time](error_vs_time.png)
+
+![Confusion matrix and the most confident mistakes of the best method](mistakes.png)
+
+{footer}
+"""
+
+
+def report_files(comparison, X, footer=""):
+    """Return the content of each file of a report by its name; X are the images of `y_true`."""
+    from matplotlib.figure import Figure
+
+    files = {"comparison.md": _PAGE.format(table=comparison.to_markdown(), footer=footer).encode()}
+    drawings = {"error_vs_time.png": (6.5, 4), "mistakes.png": (12, 5.6)}
+    figures = {name: Figure(figsize, layout="constrained") for name, figsize in drawings.items()}
+    draw_error_against_time(comparison, figures["error_vs_time.png"].subplots())
+    draw_mistakes(comparison, X, figures["mistakes.png"])
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        files[name] = buffer.getvalue()
+    return files
+
+
+def draw_error_against_time(comparison, ax):
+    """Draw a labeled dot for each method, with the standard deviation over the folds."""
+    rows = [row for row in comparison.scores if not row.error]
+    is_over_folds = len(rows[0].fold_accuracies) > 1
+    for number, row in enumerate(rows):
+        x, y = row.fit_time, 100 * (1 - row.accuracy)
+        ax.errorbar(
+            x,
+            y,
+            yerr=100 * row.accuracy_std if is_over_folds else None,
+            fmt=MARKERS[number % len(MARKERS)],
+            color=COLORS[number % len(COLORS)],
+            markersize=9,
+            capsize=4,
+        )
+        offset, alignment = (9, 5), "left"
+        ax.annotate(
+            f"{row.method}  {y:.2f} %",
+            (x, y),
+            offset,
+            textcoords="offset points",
+            ha=alignment,
+            color=COLORS[number % len(COLORS)],
+        )
+    decades = np.log10([row.fit_time for row in rows])
+    ax.set_xscale("log")
+    # Room for the labels on the right of the dots.
+    ax.set_xlim(10 ** np.floor(decades.min() - 0.1), 10 ** np.ceil(decades.max() + 0.4))
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
+    deviation = " and its standard deviation" if is_over_folds else ""
+    ax.set(xlabel="Fit time (s)", ylabel=f"Test error{deviation} (%)", title=comparison.protocol)
+    ax.grid(alpha=0.3)
+
+
+def draw_mistakes(comparison, X, figure):
+    """Draw the confusion matrix and the most confident mistakes of the best method."""
+    best, y_true = comparison.best, comparison.y_true
+    predictions = comparison.predictions[best]
+    n_mistakes = int((predictions != y_true).sum())
+    figure.suptitle(f"{best}: {n_mistakes:,} mistakes in {len(y_true):,} images", fontsize=15)
+    left, right = figure.subfigures(1, 2)
+    n_classes = len(np.unique(y_true))
+    matrix = ConfusionMatrixDisplay.from_predictions(
+        y_true,
+        predictions,
+        include_values=n_classes <= 20,
+        cmap="Blues",
+        colorbar=False,
+        ax=left.subplots(),
+    )
+    for text in np.ravel(matrix.text_):
+        if text is not None and text.get_text() == "0":
+            text.set_text("")
+    MistakesDisplay.from_predictions(
+        X, y_true, predictions, comparison.confidences[best], figure=right
+    )

@@ -1,0 +1,202 @@
+"""From flat rows of pixels to standardized images: `ImagePreprocessor`."""
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["ImagePreprocessor", "as_tensor", "to_device"]
+
+_SMALLEST_CENTERED = 24
+_EXACT_IN_FLOAT32 = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.float32)
+_PIXELS_AT_ONCE = 2**18
+
+
+class ImagePreprocessor(nn.Module):
+    """Convert flat rows of pixels to standardized images of 32x32 pixels.
+
+    Images whose sides are 24 to 32 pixels long are centered and their edge pixels are repeated
+    outwards; others are resampled with antialiasing so that the longer side fills 32 pixels, and
+    then centered likewise.
+
+    Parameters
+    ----------
+    layout : ImageLayout
+        How a row holds an image.
+    size : int, default=32
+        Height and width of the images that come out, in pixels.
+
+    Attributes
+    ----------
+    mean, std : torch.Tensor of shape (channels, 1, 1), float64
+        Mean and standard deviation of the training pixels, channel by channel; buffers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklenet import ImageLayout, ImagePreprocessor
+    >>> rows = torch.arange(8 * 784).reshape(8, 784)
+    >>> ImagePreprocessor(ImageLayout(28, 28)).fit(rows)(rows).shape
+    torch.Size([8, 1, 32, 32])
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, layout, size=32):
+        super().__init__()
+        self.layout = layout
+        self.size = size
+        self.register_buffer("mean", torch.zeros(layout.channels, 1, 1, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(layout.channels, 1, 1, dtype=torch.float64))
+
+    def fit(self, rows, sample_weight=None, index=None):
+        """Take the mean and standard deviation of the training pixels, channel by channel.
+
+        Parameters
+        ----------
+        rows : torch.Tensor of shape (n_samples, n_features)
+            The flat rows, on the CPU.
+        sample_weight : torch.Tensor of shape (n_selected,), float64, default=None
+            Weight of each selected row; 1 by default.
+        index : torch.Tensor of shape (n_selected,), int64, default=None
+            The selected rows, in the order in which they are added up; all by default.
+
+        Returns
+        -------
+        self : ImagePreprocessor
+            The fitted preprocessor.
+
+        Raises
+        ------
+        ValueError
+            If the variance of the values overflows float64.
+
+        References
+        ----------
+        .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for Computing the Sample
+           Variance: Analysis and Recommendations", The American Statistician 37(3), 1983.
+        """
+        if index is None:
+            index = torch.arange(len(rows))
+        if sample_weight is None:
+            sample_weight = torch.ones(len(index), dtype=torch.float64)
+        height, width, channels = self.layout.shape
+        n_features = rows.shape[1]
+        feature = torch.arange(n_features)
+        is_first = self.layout.channels_first
+        channel = feature // (height * width) if is_first else feature % channels
+        n_pixels = torch.bincount(channel)
+        total, (mean, variance) = 0.0, torch.zeros(2, len(n_pixels), dtype=torch.float64)
+        # Chunks that fit the cache, each read once; their variances add up as Chan et al. say.
+        chunk = max(1, _PIXELS_AT_ONCE // n_features)
+        for selected, weight in zip(index.split(chunk), sample_weight.split(chunk), strict=True):
+            values = rows[selected].double()
+            share = weight / weight.sum()
+            chunk_mean = torch.bincount(channel, share @ values) / n_pixels
+            squares = values.sub_(chunk_mean[channel]).square_()
+            chunk_variance = torch.bincount(channel, share @ squares) / n_pixels
+            total += float(weight.sum())
+            part, difference = weight.sum() / total, chunk_mean - mean
+            variance = (1 - part) * (variance + part * difference**2) + part * chunk_variance
+            mean = mean + part * difference
+        std = variance.sqrt()
+        if not std.isfinite().all():
+            raise ValueError("The pixel values of X are too large: their variance overflows.")
+        # Rounding leaves a constant channel a deviation of some units in the last place.
+        std[std <= 1e-13 * mean.abs()] = 1.0
+        self.mean, self.std = mean[:, None, None], std[:, None, None]
+        return self
+
+    def forward(self, rows):
+        """Convert flat rows to standardized images.
+
+        Parameters
+        ----------
+        rows : torch.Tensor of shape (n_samples, n_features)
+            The rows, of any type, on the device of the preprocessor. Pixels that a row lacks take
+            the mean.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, channels, size, size), float32
+            The images.
+        """
+        height, width, channels = self.layout.shape
+        if not all(_SMALLEST_CENTERED <= side <= self.size for side in (height, width)):
+            zoom = self.size / max(height, width)
+            height, width = (max(1, round(side * zoom)) for side in (height, width))
+        top, left = (self.size - height) // 2, (self.size - width) // 2
+        bottom, right = top + height, left + width
+        square = torch.empty(
+            *(len(rows), channels, self.size, self.size), dtype=torch.float32, device=rows.device
+        )
+        center = square[:, :, top:bottom, left:right]
+        # Pixels are standardized into their place, without a copy in between.
+        if (height, width) == self.layout.shape[:2]:
+            self._standardize(rows, out=center)
+        else:
+            images = square.new_empty(len(rows), channels, *self.layout.shape[:2])
+            self._standardize(rows, out=images)
+            center.copy_(
+                functional.interpolate(
+                    images, (height, width), mode="bilinear", antialias=True, align_corners=False
+                )
+            )
+        square[:, :, :top] = square[:, :, top : top + 1]
+        square[:, :, bottom:] = square[:, :, bottom - 1 : bottom]
+        square[..., :left] = square[..., left : left + 1]
+        square[..., right:] = square[..., right - 1 : right]
+        return square
+
+    def _standardize(self, rows, out):
+        """Write flat rows as standardized images of their own size into a float32 tensor."""
+        dtype = torch.float32 if rows.dtype in _EXACT_IN_FLOAT32 else torch.float64
+        missing = self.layout.n_values - rows.shape[1]
+        if missing:
+            rows = functional.pad(rows.to(dtype), (0, missing), value=math.nan)
+        images, mean, std = self.layout.unflatten(rows), self.mean.to(dtype), self.std.to(dtype)
+        if dtype == torch.float32:
+            out.copy_(images).sub_(mean).div_(std)
+        else:
+            out.copy_((images - mean) / std)
+        if missing:
+            out.nan_to_num_(nan=0.0)
+
+    def extra_repr(self):
+        """Show the layout where PyTorch prints the module.
+
+        Returns
+        -------
+        str
+            The text between the parentheses.
+        """
+        return f"{self.layout}, size={self.size}"
+
+
+def as_tensor(array):
+    """Share the memory of a numeric array with a tensor.
+
+    Types that PyTorch does not compute with (unsigned integers of more than 8 bits, long double,
+    foreign byte order) are converted to float32 from 16 bits, to float64 from more.
+    """
+    foreign = array.dtype.kind == "u" and array.dtype.itemsize > 1
+    foreign |= array.dtype == np.longdouble or not array.dtype.isnative
+    if foreign:
+        array = array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+    elif min(array.strides, default=0) < 0:
+        array = array.copy()
+    with warnings.catch_warnings():
+        # A memory map may be read-only; nothing writes to the tensor.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def to_device(tensor, device):
+    """Move a tensor to a device, as float32 where the device does not support its dtype (MPS)."""
+    if device.type == "mps" and tensor.dtype not in _EXACT_IN_FLOAT32:
+        tensor = tensor.float()
+    return tensor.to(device)

@@ -1,0 +1,204 @@
+"""The most confident mistakes of a classifier."""
+
+import math
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import unique_labels
+
+from .._inspection import prediction_confidence
+from .._validation import check_count
+from ..images import ImageLayout, as_array
+from ._style import figure_or_new
+
+__all__ = ["MistakesDisplay"]
+
+
+class MistakesDisplay:
+    """The most confident mistakes of a classifier, as images.
+
+    Use `from_estimator` or `from_predictions` to make one.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_mistakes, height, width) or (n_mistakes, height, width, channels)
+        The images that were mistaken.
+    y_true : ndarray of shape (n_mistakes,)
+        Their labels.
+    y_pred : ndarray of shape (n_mistakes,)
+        What was predicted for them.
+    confidence : ndarray of shape (n_mistakes,)
+        How sure the classifier was.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure or matplotlib.figure.SubFigure
+        The figure, after `plot`.
+    axes_ : ndarray of shape (n_rows, n_columns) of matplotlib.axes.Axes
+        The axes of the images.
+
+    See Also
+    --------
+    sklearn.metrics.ConfusionMatrixDisplay : How often each class is taken for each other.
+
+    Examples
+    --------
+    >>> from sklenet.comparison import make_method
+    >>> from sklenet.datasets import load_digits_images
+    >>> from sklenet.plotting import MistakesDisplay
+    >>> X, y = load_digits_images()
+    >>> knn = make_method("knn").fit(X[:1000], y[:1000])
+    >>> display = MistakesDisplay.from_estimator(knn, X[1000:], y[1000:], n_mistakes=6)
+    >>> display.axes_.shape
+    (2, 4)
+    """
+
+    def __init__(self, images, y_true, y_pred, confidence):
+        self.images = images
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.confidence = confidence
+
+    @classmethod
+    def from_predictions(
+        cls, X, y_true, y_pred, confidence, *, n_mistakes=12, image_shape=None, **plot_kwargs
+    ):
+        """Draw the most confident mistakes among predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, in one of the shapes that `DeepLeNetClassifier` takes.
+        y_true : array-like of shape (n_samples,)
+            Their labels.
+        y_pred : array-like of shape (n_samples,)
+            What was predicted for them.
+        confidence : array-like of shape (n_samples,)
+            How sure the classifier was; a probability or any score that grows with it.
+        n_mistakes : int, default=12
+            Number of mistakes to show, at most.
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, channels), as for `DeepLeNetClassifier`.
+        **plot_kwargs : dict
+            Passed on to `plot`.
+
+        Returns
+        -------
+        MistakesDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the arguments are not equally long, if labels are strings and predictions numbers or
+            the other way about, if X has no shape of images, or if `n_mistakes` or `n_columns` is
+            no positive integer.
+        """
+        check_count("n_mistakes", n_mistakes)
+        X = as_array(X)
+        y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+        confidence = column_or_1d(confidence, dtype=float)
+        check_consistent_length(X, y_true, y_pred, confidence)
+        unique_labels(y_true, y_pred)  # refuses strings among numbers, which never are equal
+        mistakes = np.flatnonzero(y_true != y_pred)
+        # A stable sort, so that equally confident mistakes come in the order of the samples.
+        mistakes = mistakes[np.argsort(-confidence[mistakes], kind="stable")][:n_mistakes]
+        return cls(
+            _displayable(X, mistakes, image_shape),
+            y_true[mistakes],
+            y_pred[mistakes],
+            confidence[mistakes],
+        ).plot(**plot_kwargs)
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, n_mistakes=12, image_shape=None, **plot_kwargs):
+        """Draw the most confident mistakes of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier with `predict_proba` or `decision_function`.
+        X : array-like of shape (n_samples, n_features) or images
+            The images to predict.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        n_mistakes : int, default=12
+            Number of mistakes to show, at most.
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, channels), as for `DeepLeNetClassifier`.
+        **plot_kwargs : dict
+            Passed on to `plot`.
+
+        Returns
+        -------
+        MistakesDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the classifier does not tell how sure it is, or as for `from_predictions`.
+        """
+        confidence = prediction_confidence(estimator, X)
+        if confidence is None:
+            raise ValueError(
+                f"{type(estimator).__name__} has neither predict_proba nor decision_function: "
+                "it does not tell how sure it is."
+            )
+        return cls.from_predictions(
+            X,
+            y,
+            estimator.predict(X),
+            confidence,
+            n_mistakes=n_mistakes,
+            image_shape=image_shape,
+            **plot_kwargs,
+        )
+
+    def plot(self, *, n_columns=4, cmap="gray_r", values_format=".3f", figure=None):
+        """Draw the images with label, prediction and confidence above each.
+
+        Parameters
+        ----------
+        n_columns : int, default=4
+            Images in a row.
+        cmap : str or matplotlib.colors.Colormap, default="gray_r"
+            Colours of images with one channel: low pixels white, high pixels black.
+        values_format : str, default=".3f"
+            Format of the confidence.
+        figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        MistakesDisplay
+            The display itself.
+        """
+        check_count("n_columns", n_columns)
+        n_rows = max(1, math.ceil(len(self.images) / n_columns))
+        self.figure_ = figure_or_new(figure, (1.5 * n_columns, 1.8 * n_rows))
+        self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)
+        for ax in self.axes_.flat:
+            ax.set_axis_off()
+        rows = zip(
+            self.axes_.flat, self.images, self.y_true, self.y_pred, self.confidence, strict=False
+        )
+        for ax, image, label, prediction, confidence in rows:
+            ax.imshow(image, cmap=cmap)
+            ax.set_title(f"{label} \N{RIGHTWARDS ARROW} {prediction}\n{confidence:{values_format}}")
+        # Not every classifier has probabilities: see `sklenet.scoring.prediction_confidence`.
+        is_probability = (self.confidence >= 0).all() and (self.confidence <= 1).all()
+        measure = "confidence" if is_probability else "class score"
+        heading = f"Label \N{RIGHTWARDS ARROW} prediction, {measure}"
+        self.figure_.suptitle(heading if len(self.images) else "No mistakes")
+        return self
+
+
+def _displayable(X, index, image_shape):
+    """Select images that matplotlib can draw: in color or gray, with pixels in [0, 1]."""
+    layout = ImageLayout.from_images(X, image_shape)
+    rows = np.asarray(layout.flatten(X))[index].astype(float)
+    rows = np.pad(rows, ((0, 0), (0, layout.n_values - rows.shape[1])))
+    low, high = rows.min(initial=0), rows.max(initial=0)
+    images = np.moveaxis(layout.unflatten((rows - low) / ((high - low) or 1)), 1, -1)
+    return images if layout.channels in (3, 4) else images.mean(axis=-1)

@@ -1,0 +1,22 @@
+"""From a training set to a trained network, and from the network to class scores."""
+
+from ._callbacks import LR_SCHEDULES, GradientNorm
+from ._data import TrainingSet
+from ._losses import LOSSES
+from ._net import ImageClassifierNet
+from ._predict import predict_logits
+from ._recipe import OPTIMIZERS, Recipe, training_budget
+from ._train import fit_network
+
+__all__ = [
+    "LOSSES",
+    "LR_SCHEDULES",
+    "OPTIMIZERS",
+    "GradientNorm",
+    "ImageClassifierNet",
+    "Recipe",
+    "TrainingSet",
+    "fit_network",
+    "predict_logits",
+    "training_budget",
+]

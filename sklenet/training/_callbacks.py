@@ -1,0 +1,136 @@
+"""What happens during training besides the steps themselves."""
+
+from copy import deepcopy
+
+import torch
+from skorch.callbacks import Callback
+from torch.optim.lr_scheduler import OneCycleLR
+
+__all__ = ["LR_SCHEDULES", "EarlyStopping", "GradientNorm", "OneCycle", "ValidationAccuracy"]
+
+
+class OneCycle(Callback):
+    """Raise the learning rate to its peak and lower it to zero, once in a fit.
+
+    The schedule of L. N. Smith and N. Topin ("Super-Convergence", 2017, arXiv:1708.07120) as
+    PyTorch implements it, stepped with each batch.
+    """
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        n_steps = net.max_epochs * len(net.get_iterator(X, training=True))
+        # The last step has a rate of zero: a fit of a single step takes the first of two.
+        self.scheduler_ = OneCycleLR(
+            net.optimizer_, max_lr=net.lr, total_steps=max(n_steps, 2), cycle_momentum=False
+        )
+        self.is_first_ = True
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training:
+            if not self.is_first_:
+                self.scheduler_.step()
+            self.is_first_ = False
+
+    def on_train_end(self, net, **kwargs):
+        del self.scheduler_
+
+
+LR_SCHEDULES = {"one_cycle": (OneCycle,), "constant": ()}
+
+
+class ValidationAccuracy(Callback):
+    """Record the weighted accuracy on the validation data as ``valid_acc``."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.correct_, self.weight_ = [], []
+
+    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
+        if not training:
+            inputs, target = batch
+            self.correct_.append(y_pred.argmax(dim=1) == target)
+            self.weight_.append(inputs["sample_weight"])
+
+    def on_epoch_end(self, net, **kwargs):
+        correct, weight = (torch.cat(x).cpu().double() for x in (self.correct_, self.weight_))
+        net.history.record("valid_acc", float(correct @ weight / weight.sum()))
+
+    def on_train_end(self, net, **kwargs):
+        del self.correct_, self.weight_
+
+
+class EarlyStopping(Callback):
+    """Stop when ``valid_acc`` no longer improves, and restore the weights of the best epoch.
+
+    skorch's callback of this name raises `KeyboardInterrupt` to stop, which is the user's.
+    """
+
+    tol = 1e-4
+
+    def __init__(self, patience):
+        self.patience = patience
+
+    def on_train_begin(self, net, **kwargs):
+        self.best_score_, self.best_epoch_, self.best_weights_ = -float("inf"), 0, None
+        self.n_misses_ = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        score = net.history[-1, "valid_acc"]
+        if self.best_weights_ is None or score > self.best_score_ + self.tol:
+            self.best_score_, self.best_epoch_ = score, net.history[-1, "epoch"]
+            self.best_weights_ = deepcopy(net.module_.state_dict())
+            self.n_misses_ = 0
+        else:
+            self.n_misses_ += 1
+        if self.n_misses_ == self.patience:
+            net.stop_training_ = True
+            if net.verbose:
+                print(f"Stopping: valid_acc has not improved in the last {self.patience} epochs.")
+
+    def on_train_end(self, net, **kwargs):
+        if self.best_weights_ is not None and self.best_epoch_ != net.history[-1, "epoch"]:
+            net.module_.load_state_dict(self.best_weights_)
+            if net.verbose:
+                print(f"Restoring the weights of epoch {self.best_epoch_}.")
+        self.best_weights_ = None
+
+
+class GradientNorm(Callback):
+    """Record the root mean square of the gradient in the weights of each layer.
+
+    The history of the net then has, for each epoch, ``event_gradient_norm``: a dict from the name
+    of a layer to the root mean square over its weights and the batches. skorch prints of an event
+    only that it happened.
+
+    See Also
+    --------
+    sklenet.plotting.GradientFlowDisplay : Draws what is recorded.
+
+    Examples
+    --------
+    >>> from sklenet import DeepLeNetClassifier
+    >>> from sklenet.callbacks import GradientNorm
+    >>> from sklenet.datasets import load_digits_images
+    >>> X, y = load_digits_images()
+    >>> classifier = DeepLeNetClassifier(callbacks=[GradientNorm()], max_epochs=1, random_state=0)
+    >>> list(classifier.fit(X[:200], y[:200]).history_[0, "event_gradient_norm"])
+    ['C1', 'C3', 'F5', 'F6', 'output']
+    """
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.squares_ = {}
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        for name, parameter in named_parameters:
+            _, layer, *kind = name.split(".")
+            # Matmuls and convolutions; an activation has other weights, if any.
+            if kind == ["weight"] and parameter.dim() > 1 and parameter.grad is not None:
+                self.squares_.setdefault(layer, []).append(parameter.grad.square().mean())
+
+    def on_epoch_end(self, net, **kwargs):
+        norms = {
+            layer: float(torch.stack(squares).mean().sqrt())
+            for layer, squares in self.squares_.items()
+        }
+        net.history.record("event_gradient_norm", norms)
+
+    def on_train_end(self, net, **kwargs):
+        del self.squares_

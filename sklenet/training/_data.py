@@ -1,0 +1,147 @@
+"""The training set, and the batches that the network is trained in."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..images import as_tensor
+
+__all__ = ["CHUNK_SIZE", "Batches", "ImageDataset", "TrainingSet"]
+
+CHUNK_SIZE = 256
+"""Images to preprocess or predict at a time: enough for full speed, few enough for the cache."""
+
+_WORTH_KEEPING = 2**24  # numbers: 64 MB of standardized images, 16,384 gray ones
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Flat rows of pixels of any type, and which of them count with which class and weight.
+
+    `rows` has the shape (n_rows, n_features); `index` (int64), `target` (int64, the position of the
+    class) and `sample_weight` (float64) have the shape (n_samples,).
+    """
+
+    rows: torch.Tensor
+    index: torch.Tensor
+    target: torch.Tensor
+    sample_weight: torch.Tensor
+
+    @classmethod
+    def from_arrays(cls, rows, target, sample_weight):
+        """Make a training set of arrays, in which equal rows of a class are one sample."""
+        index, sample_weight = merge_repeated_rows(rows, target, sample_weight)
+        columns = map(torch.from_numpy, (index, target[index], sample_weight))
+        return cls(as_tensor(rows), *columns)
+
+    def split(self, fraction, random_state):
+        """Hold out a fraction of the samples at random, class by class.
+
+        Unlike scikit-learn's splitters it divides classes of any size: each keeps one sample in
+        the first part.
+        """
+        target = self.target.numpy()
+        order = random_state.permutation(len(target))
+        rank = np.empty(len(target))  # position among the samples of the class, in (0, 1]
+        for label in np.unique(target):
+            members = order[target[order] == label]
+            rank[members] = np.arange(1, len(members) + 1) / len(members)
+        n_second = min(math.ceil(fraction * len(target)), np.count_nonzero(rank < 1))
+        if n_second == 0:
+            raise ValueError(
+                "early_stopping=True needs a class with at least two different samples, one of "
+                "them to validate on."
+            )
+        by_rank = np.argsort(rank, kind="stable")
+        return self._select(by_rank[n_second:]), self._select(by_rank[:n_second])
+
+    def _select(self, positions):
+        positions = torch.from_numpy(np.sort(positions))
+        columns = (x[positions] for x in (self.index, self.target, self.sample_weight))
+        return TrainingSet(self.rows, *columns)
+
+    def __len__(self):
+        return len(self.index)
+
+
+class ImageDataset(Dataset):
+    """A training set as inputs of the network, on the device of its `rows`; indexed by batches.
+
+    A batch is ``({"images": ..., "sample_weight": ...}, target)``; the weights have a mean of one.
+    """
+
+    def __init__(self, training_set, preprocessor, rows):
+        self.rows = rows
+        self.preprocessor = preprocessor
+        self.index = training_set.index.to(rows.device)
+        self.target = training_set.target.to(rows.device)
+        weight = training_set.sample_weight.float()
+        self.sample_weight = (weight / weight.mean()).to(rows.device)
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, positions):
+        if self._standardized is None:
+            images = self.preprocessor(self.rows[self.index[positions]])
+        else:
+            images = self._standardized[positions]
+        inputs = {"images": images, "sample_weight": self.sample_weight[positions]}
+        return inputs, self.target[positions]
+
+    @cached_property
+    def _standardized(self):
+        """Few images, standardized once instead of once an epoch: 2 % of a fit to the digits."""
+        size = self.preprocessor.size
+        shape = (len(self), self.preprocessor.layout.channels, size, size)
+        if math.prod(shape) > _WORTH_KEEPING:
+            return None
+        images = torch.empty(shape, dtype=torch.float32, device=self.rows.device)
+        for part, chunk in zip(images.split(CHUNK_SIZE), self.index.split(CHUNK_SIZE), strict=True):
+            part.copy_(self.preprocessor(self.rows[chunk]))
+        return images
+
+
+class Batches:
+    """The batches of an `ImageDataset`: in order, or in a new random order in each epoch."""
+
+    def __init__(self, dataset, batch_size, shuffle=False, augment=None):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.augment = augment
+
+    def __len__(self):
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self):
+        n_samples, device = len(self.dataset), self.dataset.index.device
+        # The order is drawn on the CPU, so that it is the same for every device.
+        order = torch.randperm(n_samples) if self.shuffle else torch.arange(n_samples)
+        for positions in order.to(device).split(self.batch_size):
+            inputs, target = self.dataset[positions]
+            if self.augment:
+                inputs["images"] = self.augment(inputs["images"])
+            yield inputs, target
+
+
+def merge_repeated_rows(rows, target, sample_weight):
+    """Merge equal rows of equal class, adding up their weights, and drop rows of weight zero.
+
+    A weight of two is then exactly the row given twice. Returns the index of one row of each set
+    and the weight of the set. The order depends on the content of the rows alone, so that a model
+    fitted on them does not depend on the order of the data.
+    """
+    kept = np.flatnonzero(sample_weight)
+    # A digest of 128 bits represents the row: a collision would take about 2**64 rows.
+    digests = np.array(
+        [blake2b(rows[i].tobytes() + b"%d" % target[i], digest_size=16).digest() for i in kept],
+        dtype="V16",
+    ).view([("high", ">u8"), ("low", ">u8")])
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    return kept[first], np.bincount(inverse, weights=sample_weight[kept])
