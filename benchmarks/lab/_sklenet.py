@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from sklenet import hardware
-from sklenet.activations import activation_gain, make_activation
-from sklenet.hardware import resolve_device
+from sklenet import _torch
+from sklenet._torch import resolve_device
 from sklenet.images import as_tensor
-from sklenet.plotting.style import COLOURS as COLORS
-from sklenet.plotting.style import MARKERS
+from sklenet.network import activation_gain, make_activation
+from sklenet.plotting._style import COLORS, MARKERS
+from sklenet.training import predict_logits
 
 __all__ = ["COLORS", "MARKERS", "make_activation", "resolve_device"]
 
@@ -24,7 +24,7 @@ ARCHITECTURES = {
 
 def resolve_precision(precision="auto", device=None):
     """Return the name of the dtype that networks are trained in."""
-    dtype = hardware.resolve_precision(precision, device or resolve_device("auto"))
+    dtype = _torch.resolve_precision(precision, device or resolve_device("auto"))
     return str(dtype).removeprefix("torch.")
 
 
@@ -42,8 +42,8 @@ def accelerate(method):
 
 def loss_of(net, batch):
     """Return the loss of a skorch net on a batch of its data set."""
-    images, target = batch
-    return net.get_loss(net.infer(images), target)
+    inputs, target = batch
+    return net.get_loss(net.infer(inputs), target, X=inputs)
 
 
 class UnitGain(Callback):
@@ -67,13 +67,14 @@ class AccuracyClock(Callback):
     """Record (seconds of training, test accuracy) after each epoch, without the scoring time."""
 
     def __init__(self, X, y):
-        self.pixels, self.target = as_tensor(X).flatten(1), y
+        self.rows, self.target = as_tensor(X).flatten(1), y
         self.points, self.pause = [], 0.0
         self.start = time.perf_counter()
 
     def on_epoch_end(self, net, dataset_train=None, **kwargs):
         now = time.perf_counter()
-        scores = net.logits(self.pixels, dataset_train.image_format)
-        accuracy = np.mean(scores.argmax(dim=1).numpy() == self.target)
+        preprocessor, device = dataset_train.preprocessor, torch.device(net.device)
+        logits = predict_logits(net.module_, preprocessor, self.rows, device)
+        accuracy = np.mean(logits.argmax(dim=1).numpy() == self.target)
         self.points.append((now - self.start - self.pause, float(accuracy)))
         self.pause += time.perf_counter() - now
