@@ -36,7 +36,9 @@ def run(experiment, options, out, command):
         raise Refusal("argument --out: needs matplotlib for the pictures; pip install it")
     with refusing():
         images = experiment.load(options)
-    description = describe_run(experiment, options, command)
+    description = describe_run(
+        experiment.name, options, command, experiment.device, experiment.precision
+    )
     with refusing("argument --out: "):
         journal = open_journal(description, out)
     rows = pd.DataFrame(experiment.measure_rows(images, options, journal)).to_csv(index=False)

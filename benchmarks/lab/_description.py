@@ -17,10 +17,10 @@ from ._sklenet import resolve_device, resolve_precision
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy", "scikit-learn-intelex"]
 
 
-def describe_run(experiment, options, command):
-    device = resolve_device("auto")
+def describe_run(name, options, command, device="auto", precision="auto"):
+    device = resolve_device(device)
     return {
-        "experiment": experiment.name,
+        "experiment": name,
         "options": vars(options),
         "command": shlex.join(command),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -30,7 +30,7 @@ def describe_run(experiment, options, command):
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-            "precision": resolve_precision(experiment.precision, device),
+            "precision": resolve_precision(precision, device),
         },
         "versions": {"python": platform.python_version(), **installed_versions()},
     }

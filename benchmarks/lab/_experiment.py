@@ -37,12 +37,12 @@ class Experiment:
     """A question, the cells that are measured to answer it, and what is made of the rows.
 
     `name` is also that of the folder in `results/` and of the template in `pages/`; `options` has
-    an `Option` for each name; `precision` is what its networks are trained in.
+    an `Option` for each name; its networks are trained on `device` in `precision`.
     """
 
-    def __init__(self, name, question, options, precision="auto"):
+    def __init__(self, name, question, options, device="auto", precision="auto"):
         self.name, self.question = name, " ".join(question.split())
-        self.options, self.precision = options, precision
+        self.options, self.device, self.precision = options, device, precision
         self._claims, self._tables, self._pictures = [], {}, {}
 
     def images(self, function):
