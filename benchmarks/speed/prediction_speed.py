@@ -1,0 +1,138 @@
+"""How fast do fitted methods predict one image, a hundred and many?"""
+
+import json
+import time
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sklenet.comparison import METHODS, make_method
+from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.training._data import CHUNK_SIZE
+
+from .. import lab
+from .training_speed import PlainLeNet
+
+MODULE, PLAIN = "bare module", "textbook module"
+# The module runs just before deep_lenet, whose rate is compared with it.
+CONTENDERS = {
+    MODULE: None,
+    **{
+        f"{name} `{function}`": (name, function)
+        for name in METHODS
+        for function in ("predict", "predict_proba")
+        if hasattr(make_method(name), function)
+    },
+    PLAIN: None,
+}
+FEW = 100
+
+experiment = lab.Experiment(
+    "prediction_speed",
+    __doc__,
+    options={
+        "n_train": lab.Option("training images", 1_000, 10_000, minimum=100),
+        "n_predict": lab.Option("images to predict, besides 1 and 100", 5_000, 10_000, minimum=101),
+        "rounds": lab.Option("rounds in which the contenders take turns", 3, 7, minimum=1),
+        "calls": lab.Option("calls with one image in each round", 100, 200, minimum=1),
+    },
+    device="cpu",
+)
+
+
+@experiment.images
+def images(options):
+    if options.data == "digits":
+        X, y = load_digits_images()
+        X_test = X
+    else:
+        X, X_test, y, _ = fetch_mnist()
+    X_test = np.resize(X_test, (options.n_predict, *X_test.shape[1:]))
+    return Fitted(X[: options.n_train], y[: options.n_train], X_test)
+
+
+class Fitted:
+    """The fitted methods."""
+
+    def __init__(self, X, y, X_test):
+        self.X, self.y, self.X_test = X, y, X_test
+
+    @cached_property
+    def calls(self):
+        """What each contender calls with a number of images."""
+        methods = {name: make_method(name, random_state=0, device="cpu") for name in METHODS}
+        for method in methods.values():
+            method.fit(self.X, self.y)
+        network = methods["deep_lenet"]["classifier"]
+        plain = PlainLeNet()
+        for own, trained in zip(plain.parameters(), network.module_.parameters(), strict=True):
+            own.data.copy_(trained)
+        ready = network.preprocessor_(torch.from_numpy(self.X_test).flatten(1))
+        modules = {MODULE: network.module_, PLAIN: plain}
+        return {
+            contender: partial(self.predict, getattr(methods[called[0]], called[1]))
+            if called
+            else partial(self.forward, modules[contender].eval(), ready)
+            for contender, called in CONTENDERS.items()
+        }
+
+    def predict(self, function, n_images):
+        function(self.X_test[:n_images])
+
+    @torch.inference_mode()
+    def forward(self, module, ready, n_images):
+        for batch in ready[:n_images].split(CHUNK_SIZE):
+            module(batch)
+
+
+@experiment.rows
+def cells(options):
+    sizes = [1, FEW, options.n_predict]
+    return {"n_images": sizes, "round": range(options.rounds), "contender": CONTENDERS}
+
+
+@experiment.measure
+def seconds(n_images, round, contender, *, images, options):
+    call, times = images.calls[contender], []
+    call(n_images)  # the others have evicted the contender's data from the cache
+    for _ in range(options.calls if n_images == 1 else 1):
+        start = time.perf_counter()
+        call(n_images)
+        times.append(time.perf_counter() - start)
+    return {"seconds": json.dumps(times)}
+
+
+@experiment.table
+def contenders(rows, options):
+    calls = each_call(rows)
+    ms = (1e3 * calls.seconds).groupby([calls.n_images, calls.contender])
+    medians, p99 = ms.median().unstack(), ms.quantile(0.99).unstack()
+    one, few, many = medians.loc[1], medians.loc[FEW], medians.loc[options.n_predict]
+    rates = relative_rates(rows, options)
+    return pd.DataFrame(
+        {
+            "contender": name,
+            "1 image, p50 (ms)": f"{one[name]:.2f}",
+            "p99 (ms)": f"{p99.loc[1, name]:.2f}",
+            "above the module (ms)": "" if name == MODULE else f"{one[name] - one[MODULE]:+.2f}",
+            f"{FEW} images (ms)": f"{few[name]:.1f}",
+            f"{options.n_predict:,} images (s)": f"{many[name] / 1e3:.3f}",
+            "rate of the module": "" if name == MODULE else f"{rates[name]:.2f}",
+        }
+        for name in CONTENDERS
+    )
+
+
+def each_call(rows):
+    """Return a row for each call."""
+    calls = rows.assign(seconds=rows.seconds.map(json.loads)).explode("seconds")
+    return calls.astype({"seconds": float})
+
+
+def relative_rates(rows, options):
+    """Return the rate of each contender for many images, as a multiple of the bare module's."""
+    many = each_call(rows[rows.n_images == options.n_predict])
+    seconds = many.pivot(index="round", columns="contender", values="seconds")
+    return (1 / seconds.div(seconds[MODULE], axis=0)).median()
