@@ -24,6 +24,7 @@ from ._statistics import (
     Estimate,
     Finding,
     count_outcomes,
+    format_median,
     format_p,
     geometric_interval,
     interval,

@@ -105,3 +105,9 @@ def judge_differences(differences, spec="+.4f", unit=""):
     ]
     outcomes = [outcome for outcome in OUTCOMES for _ in cases[outcome]]
     return Finding(outcomes, f"{count_outcomes(outcomes)}: {ends}.", " ".join(details))
+
+
+def format_median(values, spec):
+    """Format the median and, of several values, their range."""
+    low, median, high = (f"{x:{spec}}" for x in np.quantile(values, [0, 0.5, 1]))
+    return f"{median} ({low} to {high})" if len(values) > 1 else median

@@ -181,11 +181,9 @@ def searches(rows, options):
     lines = {}
     searches = rows[rows.task == "search"]
     for (data, way), runs in searches.groupby(["data", "way"], sort=False):
-        times = runs.seconds
-        ends = f" ({times.min():.1f} to {times.max():.1f})" if len(times) > 1 else ""
         name = f"{runs.n_images.iloc[0]:,} images of {lab.DATA_NAMES[data]}"
         line = lines.setdefault(data, {"data": name, "epochs": runs.epochs.iloc[0]})
-        line[way] = f"{times.median():.1f}{ends}"
+        line[way] = lab.format_median(runs.seconds, ".1f")
     return pd.DataFrame(lines.values())
 
 

@@ -14,8 +14,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from torch import nn
-from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from sklenet import DeepLeNet, DeepLeNetClassifier, ImageLayout, ImagePreprocessor, LReLU
 from sklenet._torch import autocast_to, raise_mmap_threshold, resolve_precision
@@ -27,18 +28,10 @@ from .. import lab
 CPU = torch.device("cpu")
 LR, WEIGHT_DECAY, LABEL_SMOOTHING = 5e-3, 0.3, 0.1  # the defaults of DeepLeNetClassifier
 EPOCHS = 5  # the default for 60,000 images
-STEP = ["data", "forward", "backward", "optimizer"]
-N_STEPS = 10
+PARTS = ["data", "forward", "backward", "optimizer"]
 OURS = {"sklenet": "auto", "sklenet, float32": "float32"}
+RIVAL = "skorch"
 MATMUL_SIZE = 2048
-BOUNDS = {
-    "bound (torch.mm)": (torch.mm, torch.float32),
-    "bound (oneDNN)": (
-        lambda a, b: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""),
-        torch.float32,
-    ),
-    "bound (bfloat16)": (torch.mm, torch.bfloat16),
-}
 
 experiment = lab.Experiment(
     "training_speed",
@@ -56,41 +49,35 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    if options.data == "digits":
-        X, y = load_digits_images()
-    else:
-        X, _, y, _ = fetch_mnist()
-    # In a process of its own, no contender changes a setting of another.
+    X, y = load_digits_images() if options.data == "digits" else fetch_mnist()[::2]
+    # In separate processes no contender changes a setting of another.
     processes = defaultdict(lambda: ProcessPoolExecutor(1, get_context("spawn")))
     return X[: options.n_images], y[: options.n_images], processes
 
 
 @experiment.rows
 def cells(options):
-    for number in range(options.rounds):
-        for contender in (*np.random.default_rng(number).permutation([*CONTENDERS]), *BOUNDS):
-            yield {"task": "fit", "round": number, "contender": str(contender)}
-    for number in range(options.rounds):
-        yield {"task": "step", "round": number}
-    for number in range(options.cv_rounds):
-        for contender in np.random.default_rng(number).permutation([*OURS, "skorch"]):
-            yield {"task": "cross-validation", "round": number, "contender": str(contender)}
+    for task, contenders, n_rounds in [
+        ("fit", [*CONTENDERS], options.rounds),
+        ("step", ["bare loop"], options.rounds),
+        ("cross-validation", [*OURS, RIVAL], options.cv_rounds),
+    ]:
+        for number in range(n_rounds):
+            for contender in np.random.default_rng(number).permutation(contenders):
+                yield {"task": task, "round": number, "contender": str(contender)}
 
 
 @experiment.measure
-def seconds(task, round, contender=None, *, images, options):
+def seconds(task, round, contender, *, images, options):
     X, y, processes = images
-    size = {"n_images": len(X), "batch_size": options.batch_size, "epochs": EPOCHS}
-    if task == "step":
-        parts = time_step(X, y, options.batch_size)
-        return [{"contender": part, **size, "epochs": 1, "seconds": parts[part]} for part in STEP]
-    if contender in BOUNDS:
-        n_flops = EPOCHS * len(X) * training_flops(DeepLeNet())
-        return {**size, "seconds": n_flops / matmul_rate(*BOUNDS[contender])}
     submit = processes[contender].submit
+    if task == "cross-validation":
+        return submit(cross_validate, contender, options.cv_epochs, round).result()
+    size = {"n_images": len(X), "batch_size": options.batch_size, "epochs": EPOCHS}
     if task == "fit":
         return {**size, "seconds": submit(time_fit, contender, X, y, options.batch_size).result()}
-    return submit(cross_validate, contender, options.cv_epochs, round).result()
+    times = zip(PARTS, time_step(X, y, options.batch_size), strict=True)
+    return [{**size, "part": part, "seconds": seconds} for part, seconds in times]
 
 
 class PlainLeNet(nn.Sequential):
@@ -113,7 +100,7 @@ def make_sklenet(batch_size, epochs, precision):
 def make_skorch(n_images, batch_size, epochs):
     """Make skorch's classifier with the optimizer, schedule and loss of sklenet."""
     schedule = LRScheduler(
-        torch.optim.lr_scheduler.OneCycleLR,
+        OneCycleLR,
         max_lr=LR,
         total_steps=epochs * math.ceil(n_images / batch_size) + 1,
         cycle_momentum=False,
@@ -135,16 +122,8 @@ def make_skorch(n_images, batch_size, epochs):
     )
 
 
-def prepare_sklenet(X, y, batch_size, precision):
-    return partial(make_sklenet(batch_size, EPOCHS, precision).fit, X, y)
-
-
-def prepare_skorch(X, y, batch_size):
-    return partial(make_skorch(len(X), batch_size, EPOCHS).fit, standardize(X), as_target(y))
-
-
 def prepare_loader_loop(X, y, batch_size):
-    dataset = TensorDataset(standardize(X), as_target(y))
+    dataset = TensorDataset(*as_tensors(X, y))
 
     def fit():
         module = PlainLeNet()
@@ -161,7 +140,7 @@ def prepare_loader_loop(X, y, batch_size):
 
 
 def prepare_bare_loop(X, y, batch_size, precision):
-    images, target = standardize(X), as_target(y)
+    images, target = as_tensors(X, y)
     dtype = resolve_precision(precision, CPU)
     raise_mmap_threshold()
 
@@ -185,28 +164,58 @@ def make_module():
 
 def loss_of(module, images, target, dtype):
     with autocast_to(dtype, CPU):
-        logits = module(images)
-    return functional.cross_entropy(logits.float(), target, label_smoothing=LABEL_SMOOTHING)
+        logits = module(images).float()
+    return nn.functional.cross_entropy(logits, target, label_smoothing=LABEL_SMOOTHING)
 
 
-def make_preprocessor(X):
-    return ImagePreprocessor(ImageLayout.from_images(X)).fit(torch.from_numpy(X).flatten(1))
+def prepare_bound(X, y, batch_size, multiply, dtype):
+    """Return a function that returns the seconds which a fit takes at the rate of a matmul."""
+    matrix, n_flops = torch.rand(2, MATMUL_SIZE, MATMUL_SIZE, dtype=dtype)[0], count_flops()
+
+    def fit():
+        times = []
+        for _ in range(10):
+            start = time.perf_counter()
+            multiply(matrix, matrix)
+            times.append(time.perf_counter() - start)
+        return EPOCHS * len(X) * n_flops * float(np.median(times)) / (2 * MATMUL_SIZE**3)
+
+    return fit
 
 
-def standardize(X):
-    return make_preprocessor(X)(torch.from_numpy(X).flatten(1))
+def count_flops():
+    """Return the FLOPs of a training step for one image."""
+    with FlopCounterMode(display=False) as counter:
+        PlainLeNet()(torch.zeros(1, 1, 32, 32)).sum().backward()
+    return counter.get_total_flops()
 
 
-def as_target(y):
-    return torch.from_numpy(y.astype("int64"))
+def multiply_by_onednn(a, b):
+    return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
 
 
+def as_tensors(X, y):
+    """Return standardized images and the target."""
+    rows = torch.from_numpy(X).flatten(1)
+    images = ImagePreprocessor(ImageLayout.from_images(X)).fit(rows)(rows)
+    return images, torch.from_numpy(y.astype("int64"))
+
+
+# Each takes X, y and the batch size, and returns a function that fits.
 CONTENDERS = {
-    **{name: partial(prepare_sklenet, precision=precision) for name, precision in OURS.items()},
-    "skorch": prepare_skorch,
+    **{
+        name: lambda X, y, size, precision=precision: partial(
+            make_sklenet(size, EPOCHS, precision).fit, X, y
+        )
+        for name, precision in OURS.items()
+    },
+    RIVAL: lambda X, y, size: partial(make_skorch(len(X), size, EPOCHS).fit, *as_tensors(X, y)),
     "DataLoader loop": prepare_loader_loop,
     "bare loop": partial(prepare_bare_loop, precision="auto"),
     "bare loop, float32": partial(prepare_bare_loop, precision="float32"),
+    "bound (torch.mm)": partial(prepare_bound, multiply=torch.mm, dtype=torch.float32),
+    "bound (oneDNN)": partial(prepare_bound, multiply=multiply_by_onednn, dtype=torch.float32),
+    "bound (bfloat16)": partial(prepare_bound, multiply=torch.mm, dtype=torch.bfloat16),
 }
 prepared = {}  # in the process of a contender
 
@@ -217,8 +226,8 @@ def time_fit(contender, X, y, batch_size):
         prepared[contender] = CONTENDERS[contender](X, y, batch_size)
         prepared[contender]()  # the first fit warms up
     start = time.perf_counter()
-    prepared[contender]()
-    return time.perf_counter() - start
+    result = prepared[contender]()
+    return result if isinstance(result, float) else time.perf_counter() - start
 
 
 def cross_validate(contender, epochs, seed):
@@ -229,136 +238,81 @@ def cross_validate(contender, epochs, seed):
         classifier = make_sklenet(batch_size, epochs, OURS[contender])
     else:
         classifier = make_skorch(n_train, batch_size, epochs)
-        X, y = standardize(X).numpy(), y.astype("int64")
+        X, y = (tensor.numpy() for tensor in as_tensors(X, y))
     torch.manual_seed(seed)
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     start = time.perf_counter()
     accuracy = float(cross_val_score(classifier, X, y, cv=folds).mean())
-    seconds = time.perf_counter() - start
-    size = {"n_images": len(X), "batch_size": batch_size, "epochs": epochs}
-    return {**size, "seconds": seconds, "accuracy": accuracy}
+    measured = {"seconds": time.perf_counter() - start, "accuracy": accuracy}
+    return {"n_images": len(X), "batch_size": batch_size, "epochs": epochs, **measured}
 
 
 def time_step(X, y, batch_size):
-    """Time the parts of a step of the bare loop, the mean over some steps after the first."""
-    preprocessor, rows, target = make_preprocessor(X), torch.from_numpy(X).flatten(1), as_target(y)
+    """Time the parts of a step of the bare loop: the means of ten steps after the first."""
+    rows, (_, target) = torch.from_numpy(X).flatten(1), as_tensors(X, y)
+    preprocessor = ImagePreprocessor(ImageLayout.from_images(X)).fit(rows)
     raise_mmap_threshold()
     module, optimizer = make_module()
-    dtype = resolve_precision("auto", CPU)
-    steps = []
-    for _ in range(N_STEPS + 1):
+    dtype, times = resolve_precision("auto", CPU), []
+    for _ in range(11):
         batch = torch.randperm(len(X))[:batch_size]
         optimizer.zero_grad()
-        times = [time.perf_counter()]
+        clock = [time.perf_counter()]
         images = preprocessor(rows[batch])
-        times.append(time.perf_counter())
+        clock.append(time.perf_counter())
         loss = loss_of(module, images, target[batch], dtype)
-        times.append(time.perf_counter())
+        clock.append(time.perf_counter())
         loss.backward()
-        times.append(time.perf_counter())
+        clock.append(time.perf_counter())
         optimizer.step()
-        times.append(time.perf_counter())
-        steps.append(np.diff(times))
-    return dict(zip(STEP, np.mean(steps[1:], axis=0).tolist(), strict=True))
+        clock.append(time.perf_counter())
+        times.append(np.diff(clock))
+    return np.mean(times[1:], axis=0).tolist()
 
 
-def matmul_rate(multiply, dtype):
-    """Return the FLOPs per second of a large matmul, the median of ten."""
-    matrix, seconds = torch.rand(MATMUL_SIZE, MATMUL_SIZE, dtype=dtype), []
-    for _ in range(10):
-        start = time.perf_counter()
-        multiply(matrix, matrix)
-        seconds.append(time.perf_counter() - start)
-    return 2 * MATMUL_SIZE**3 / float(np.median(seconds))
+def times_of(rows, task, columns="contender"):
+    """Return the seconds of a task, a row for each round."""
+    return rows[rows.task == task].pivot(index="round", columns=columns, values="seconds")
 
 
-def training_flops(module):
-    """Count the FLOPs of a training step for one image.
-
-    Each layer takes a matmul in the forward pass, one for the gradient of its weights and, except
-    the first, one for the gradient of its input; a multiplication and an addition each.
-    """
-    flops = []
-
-    def count(layer, inputs, output):
-        positions = output[0].numel() // len(layer.weight)
-        n_matmuls = 3 if flops else 2
-        flops.append(n_matmuls * 2 * positions * layer.weight.numel())
-
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(count)
-    with torch.inference_mode():
-        module(torch.zeros(2, 1, 32, 32))
-    return sum(flops)
-
-
-def median_ratio(times, other_times):
-    """Format the median and the range of ratios of times of the same round."""
-    ratios = times / other_times
-    return f"{ratios.median():.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
-
-
-def seconds_per_round(rows, task):
-    """Return the seconds of a task, a column for each contender."""
-    rows = rows[rows.task == task]
-    return rows.pivot(index="round", columns="contender", values="seconds")
+def compare(times, name, other):
+    """Format the ratio to the times of another contender in the same rounds."""
+    return "" if name == other else lab.format_median(times[name] / times[other], ".2f")
 
 
 @experiment.table
 def contenders(rows, options):
-    seconds = seconds_per_round(rows, "fit")
+    times = times_of(rows, "fit")
     n_images = EPOCHS * rows.n_images.iloc[0]
     return pd.DataFrame(
         {
             "contender": name,
-            "images/s": f"{n_images / seconds[name].median():,.0f}",
-            "range": f"{n_images / seconds[name].max():,.0f} to "
-            f"{n_images / seconds[name].min():,.0f}",
-            **{
-                f"speed of {ours} / its": ""
-                if name == ours
-                else median_ratio(seconds[name], seconds[ours])
-                for ours in OURS
-            },
+            "images/s": f"{n_images / times[name].median():,.0f}",
+            "range": " to ".join(f"{n_images / times[name].agg(end):,.0f}" for end in (max, min)),
+            **{f"speed of {ours} / its": compare(times, name, ours) for ours in OURS},
         }
-        for name in (*CONTENDERS, *BOUNDS)
+        for name in CONTENDERS
     )
 
 
 @experiment.table
 def step(rows, options):
-    medians = seconds_per_round(rows, "step").median()[STEP]
-    shares = medians / medians.sum()
-    columns = {"ms": (1e3 * medians).map("{:.2f}".format), "share": shares.map("{:.0%}".format)}
-    return pd.DataFrame({"part": STEP, **columns})
+    medians = times_of(rows, "step", "part").median()[PARTS]
+    shares = (medians / medians.sum()).map("{:.0%}".format)
+    milliseconds = (1e3 * medians).map("{:.2f}".format)
+    return pd.DataFrame({"part": PARTS, "ms": milliseconds, "share": shares})
 
 
 @experiment.table
 def cross_validation(rows, options):
-    seconds = seconds_per_round(rows, "cross-validation")
+    times = times_of(rows, "cross-validation")
     accuracies = rows.groupby("contender").accuracy.mean()
     return pd.DataFrame(
         {
             "contender": name,
-            "seconds": f"{seconds[name].median():.1f}",
-            "of skorch's time": ""
-            if name == "skorch"
-            else median_ratio(seconds[name], seconds.skorch),
+            "seconds": f"{times[name].median():.1f}",
+            f"of {RIVAL}'s time": compare(times, name, RIVAL),
             "accuracy": f"{accuracies[name]:.4f}",
         }
-        for name in (*OURS, "skorch")
+        for name in (*OURS, RIVAL)
     )
-
-
-@experiment.figure(
-    "images_per_second.png", "Training on {n_images:,} images of {data_name}", size=(7, 3.6)
-)
-def images_per_second(rows, options, ax):
-    names = [*CONTENDERS, *BOUNDS]
-    rates = EPOCHS * rows.n_images.iloc[0] / seconds_per_round(rows, "fit")[names]
-    ax.barh(names, rates.median(), color=[lab.COLORS[i] for i in 2 * [0] + 4 * [1] + 3 * [6]])
-    for height, name in enumerate(names):
-        ax.plot([rates[name].min(), rates[name].max()], [height, height], color="black")
-    ax.invert_yaxis()
-    ax.set_xlabel("Images per second, median and range of the rounds")
