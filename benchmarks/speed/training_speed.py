@@ -70,7 +70,7 @@ def cells(options):
 @experiment.measure
 def seconds(task, round, contender, *, images, options):
     X, y, processes = images
-    submit = processes[contender].submit
+    submit = processes[contender.partition(" (")[0]].submit  # one process for the bounds
     if task == "cross-validation":
         return submit(cross_validate, contender, options.cv_epochs, round).result()
     size = {"n_images": len(X), "batch_size": options.batch_size, "epochs": EPOCHS}
