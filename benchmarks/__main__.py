@@ -4,7 +4,7 @@ import io
 import sys
 from pathlib import Path
 
-from . import claims, speed
+from . import claims, readme, speed
 from .lab import Parser, Refusal, add_options, fill_in, redraw, run
 
 EXPERIMENTS = {each.name: each for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS)}
@@ -40,6 +40,9 @@ def make_parser():
     again.add_argument("name", choices=EXPERIMENTS, metavar="NAME")
     again.add_argument("--out", type=Path, metavar="FOLDER", help="default: results/NAME")
     again.set_defaults(command=redraw_one)
+    numbers = commands.add_parser("readme", help="update the numbers of README.md")
+    numbers.add_argument("--check", action="store_true", help="fail unless they are up to date")
+    numbers.set_defaults(command=update_readme)
     return parser
 
 
@@ -50,6 +53,11 @@ def run_one(parsed, command):
 
 def redraw_one(parsed, command):
     redraw(EXPERIMENTS[parsed.name], parsed.out or RESULTS / parsed.name)
+
+
+def update_readme(parsed, command):
+    if not readme.update(parsed.check) and parsed.check:
+        sys.exit("README.md is not up to date: run python -m benchmarks readme")
 
 
 if __name__ == "__main__":
