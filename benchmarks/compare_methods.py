@@ -15,14 +15,7 @@ if not __package__:  # run as a file
 
 from benchmarks import lab
 from sklenet._torch import resolve_device
-from sklenet.comparison import (
-    METHODS,
-    Comparison,
-    MethodScores,
-    compare_methods,
-    make_method,
-    search_grid,
-)
+from sklenet.comparison import METHODS, compare_methods, make_method, search_grid
 from sklenet.comparison._report import report_files
 from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
 
@@ -81,7 +74,8 @@ def compare(options, command):
     if out:
         run = lab.describe_run("compare_methods", options, command, options.device)
         run |= {key: getattr(comparison, key) for key in ("protocol", "significance_test")}
-        files = report_files(comparison, X if X_test is None else X_test, make_footer(run))
+        footer = lab.render("_made_by.md", run=run, source="compare_methods.py").rstrip()
+        files = report_files(comparison, X if X_test is None else X_test, footer)
         files["rows.csv"] = comparison.to_frame().to_csv().encode()
         files["run.json"] = (json.dumps(run, indent=2) + "\n").encode()
         lab.write_files(out, files)
@@ -109,21 +103,6 @@ def make_contender(name, options):
     if options.tune:
         method = GridSearchCV(method, search_grid(name), cv=3, error_score="raise")
     return method
-
-
-def make_footer(run):
-    return lab.render("_made_by.md", run=run, source="compare_methods.py").rstrip()
-
-
-def read_comparison(folder):
-    """Return the comparison of a result, without predictions, and the description of its run."""
-    rows, run = lab.read_result(folder)
-    scores = []
-    for row in rows.to_dict("records"):
-        row["fold_accuracies"] = json.loads(row["fold_accuracies"])
-        # A NaN is the default of its field: a number that is missing, or None.
-        scores.append(MethodScores(**{key: value for key, value in row.items() if value == value}))
-    return Comparison(scores, None, run["protocol"], run["significance_test"]), run
 
 
 if __name__ == "__main__":

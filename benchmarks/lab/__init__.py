@@ -4,7 +4,7 @@ from ._commands import Refusal, read_result, redraw, refusing, run, write_files
 from ._description import describe_run
 from ._experiment import DATA_NAMES, Experiment
 from ._figures import draw_curve, draw_estimates
-from ._images import sample_trials, sample_tuned_trials, take_subset
+from ._images import load_split, sample_trials, sample_tuned_trials, take_subset
 from ._options import Option, Parser, add_options, fill_in, whole_number
 from ._page import as_markdown, render
 from ._sklenet import (

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 
 from sklenet.comparison import METHODS, make_method
-from sklenet.datasets import fetch_mnist, load_digits_images
 from sklenet.training._data import CHUNK_SIZE
 
 from .. import lab
@@ -44,13 +43,8 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    if options.data == "digits":
-        X, y = load_digits_images()
-        X_test = X
-    else:
-        X, X_test, y, _ = fetch_mnist()
-    X_test = np.resize(X_test, (options.n_predict, *X_test.shape[1:]))
-    return X[: options.n_train], y[: options.n_train], X_test, {}
+    X, X_test, y, _ = lab.load_split(options.data, options.n_train)
+    return X, y, np.resize(X_test, (options.n_predict, *X_test.shape[1:])), {}
 
 
 def prepare_calls(X, y, X_test):

@@ -15,7 +15,7 @@ from sklenet.datasets import fetch_mnist, load_digits_images
 
 from .. import lab
 
-BATCH_SIZE = 128
+BATCH_SIZE, SEEDED = 128, {"device": "cpu", "random_state": 0}
 LARGE = 10_000  # images; the first steps, which take longest, weigh on smaller fits
 # Jobs, and threads of each; None leaves the number to PyTorch.
 WAYS = {
@@ -38,7 +38,7 @@ experiment = lab.Experiment(
             [1_000, 3_000, 10_000, 30_000, 60_000, 600_000],
             minimum=20,
         ),
-        "search_size": lab.Option("at most so many images in a search", 300, 10_000, minimum=20),
+        "search_size": lab.Option("images in a search, or all", 300, 10_000, minimum=100),
         "rounds": lab.Option("fits and searches", 2, 3, minimum=1),
     },
     device="cpu",
@@ -51,35 +51,17 @@ def images(options):
         raise OSError("the peak memory is read from /proc, which only Linux has")
     if len(options.sizes) < 2:
         raise ValueError("argument --sizes: must be at least two different numbers")
-    repeat_images(options.data, options.sizes[-1])
-    loaded = {}
-    for data in dict.fromkeys(["digits", options.data]):
-        X, y = (part[: options.search_size] for part in load_images(data))
-        if np.bincount(y).min() < N_FOLDS:
-            raise ValueError(
-                f"argument --search-size: must be {N_FOLDS} images of each class or more, "
-                f"got {options.search_size}"
-            )
-        loaded[data] = X, y
-    return loaded
+    load_images(options.data, options.sizes[-1])
+    sizes = {options.data: options.search_size, "digits": min(options.search_size, 1797)}
+    return {data: load_images(data, size) for data, size in sizes.items()}
 
 
-def load_images(data):
-    if data == "digits":
-        return load_digits_images()
-    X, _, y, _ = fetch_mnist()
-    return X, y
-
-
-def repeat_images(data, n_images):
-    """Return so many images; repeated ones differ in the first pixel, or they would be merged."""
-    X, y = load_images(data)
+def load_images(data, n_images):
+    """Return training images; repeated ones differ in the first pixel, or they would be merged."""
+    X, y = load_digits_images() if data == "digits" else fetch_mnist()[::2]
     n_different, n_copies = len(X), -(-n_images // len(X))
     if n_copies > 256:
-        raise ValueError(
-            f"argument --sizes: must be at most {256 * n_different:,} images of {data}, "
-            f"got {n_images:,}"
-        )
+        raise ValueError(f"argument --sizes: must be at most {256 * n_different}, got {n_images}")
     X, y = np.tile(X, (n_copies, 1, 1))[:n_images], np.tile(y, n_copies)[:n_images]
     X[:, 0, 0] = np.arange(n_images) // n_different
     return X, y
@@ -107,8 +89,8 @@ def seconds(task, round, data, n_images=None, way=None, *, images, options):
 
 def measure_fit(data, n_images):
     """Measure a fit in this process, which has not fitted anything before."""
-    X, y = repeat_images(data, n_images)
-    classifier = make_classifier(batch_size=BATCH_SIZE, max_epochs=1)
+    X, y = load_images(data, n_images)
+    classifier = DeepLeNetClassifier(max_epochs=1, batch_size=BATCH_SIZE, **SEEDED)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is that from here on
     before = peak_memory()
     start = time.perf_counter()
@@ -125,12 +107,8 @@ def peak_memory():
     return 1024 * int(line.split()[1])
 
 
-def make_classifier(**parameters):
-    return DeepLeNetClassifier(device="cpu", random_state=0, **parameters)
-
-
 def time_search(X, y, epochs, n_jobs, n_threads):
-    classifier = make_classifier(max_epochs=epochs)
+    classifier = DeepLeNetClassifier(max_epochs=epochs, **SEEDED)
     search = GridSearchCV(classifier, GRID, cv=N_FOLDS, n_jobs=n_jobs, refit=False)
     with parallel_config("loky", inner_max_num_threads=n_threads):
         start = time.perf_counter()

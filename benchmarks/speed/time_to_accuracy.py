@@ -4,24 +4,15 @@ import time
 from importlib.util import find_spec
 
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from sklenet.comparison import make_method
-from sklenet.datasets import fetch_mnist, load_digits_images
 
 from .. import lab
 
-CONTENDERS = [
-    "deep_lenet",
-    "deep_lenet, fast",
-    "deep_lenet, fast, float32",
-    "svm, intelex",
-    "lenet5",
-    "mlp",
-    "svm",
-    "knn",
-    "knn, intelex",
-]
+CONTENDERS = (
+    *("deep_lenet", "deep_lenet, fast", "deep_lenet, fast, float32", "svm, intelex", "lenet5"),
+    *("mlp", "svm", "knn", "knn, intelex"),
+)
 PARAMETERS = {"fast": {"max_epochs": 2}, "float32": {"precision": "float32"}, "intelex": {}}
 ONCE = ["svm"]  # it takes minutes and is deterministic
 RIVAL = "svm, intelex"
@@ -39,12 +30,7 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    if options.data == "digits":
-        X, X_test, y, y_test = train_test_split(*load_digits_images(), random_state=0)
-    else:
-        X, X_test, y, y_test = fetch_mnist()
-    X, y = lab.take_subset(X, y, options.n_train, seed=0)
-    return X, X_test, y, y_test
+    return lab.load_split(options.data, options.n_train)
 
 
 @experiment.rows

@@ -2,6 +2,7 @@
 
 import math
 import time
+import timeit
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sklenet import DeepLeNet, DeepLeNetClassifier, ImageLayout, ImagePreprocessor, LReLU
 from sklenet._torch import autocast_to, raise_mmap_threshold, resolve_precision
-from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.datasets import load_digits_images
 from sklenet.training import training_budget
 
 from .. import lab
@@ -49,10 +50,9 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    X, y = load_digits_images() if options.data == "digits" else fetch_mnist()[::2]
+    X, _, y, _ = lab.load_split(options.data, options.n_images)
     # In separate processes no contender changes a setting of another.
-    processes = defaultdict(lambda: ProcessPoolExecutor(1, get_context("spawn")))
-    return X[: options.n_images], y[: options.n_images], processes
+    return X, y, defaultdict(lambda: ProcessPoolExecutor(1, get_context("spawn")))
 
 
 @experiment.rows
@@ -99,67 +99,45 @@ def make_sklenet(batch_size, epochs, precision):
 
 def make_skorch(n_images, batch_size, epochs):
     """Make skorch's classifier with the optimizer, schedule and loss of sklenet."""
-    schedule = LRScheduler(
-        OneCycleLR,
-        max_lr=LR,
-        total_steps=epochs * math.ceil(n_images / batch_size) + 1,
-        cycle_momentum=False,
-        step_every="batch",
-    )
+    n_steps = epochs * math.ceil(n_images / batch_size)
+    schedule = {"max_lr": LR, "total_steps": n_steps + 1, "cycle_momentum": False}
+    options = {"max_epochs": epochs, "batch_size": batch_size, "lr": LR, "verbose": 0}
+    options |= {"criterion": nn.CrossEntropyLoss, "criterion__label_smoothing": LABEL_SMOOTHING}
+    options |= {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": WEIGHT_DECAY}
+    options |= {"callbacks": [LRScheduler(OneCycleLR, step_every="batch", **schedule)]}
     return NeuralNetClassifier(
-        PlainLeNet,
-        criterion=nn.CrossEntropyLoss,
-        criterion__label_smoothing=LABEL_SMOOTHING,
-        optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=WEIGHT_DECAY,
-        lr=LR,
-        batch_size=batch_size,
-        max_epochs=epochs,
-        iterator_train__shuffle=True,
-        callbacks=[schedule],
-        train_split=None,
-        verbose=0,
+        PlainLeNet, train_split=None, iterator_train__shuffle=True, **options
     )
 
 
-def prepare_loader_loop(X, y, batch_size):
-    dataset = TensorDataset(*as_tensors(X, y))
-
-    def fit():
-        module = PlainLeNet()
-        criterion = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
-        optimizer = torch.optim.AdamW(module.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
-        loader = DataLoader(dataset, batch_size=batch_size, shuffle=True)
-        for _ in range(EPOCHS):
-            for images, target in loader:
-                optimizer.zero_grad()
-                criterion(module(images), target).backward()
-                optimizer.step()
-
-    return fit
-
-
-def prepare_bare_loop(X, y, batch_size, precision):
+def prepare_loop(X, y, batch_size, precision=None):
+    """Return a loop by hand: that of a textbook or, in a precision, the fastest that we know."""
     images, target = as_tensors(X, y)
-    dtype = resolve_precision(precision, CPU)
-    raise_mmap_threshold()
+    loader = DataLoader(TensorDataset(images, target), batch_size=batch_size, shuffle=True)
+    if precision:
+        raise_mmap_threshold()
 
     def fit():
-        module, optimizer = make_module()
+        module, optimizer, dtype = make_loop(precision)
         for _ in range(EPOCHS):
-            for batch in torch.randperm(len(target)).split(batch_size):
+            batches = loader
+            if precision:
+                order = torch.randperm(len(target)).split(batch_size)
+                batches = ((images[batch], target[batch]) for batch in order)
+            for batch in batches:
                 optimizer.zero_grad()
-                loss_of(module, images[batch], target[batch], dtype).backward()
+                loss_of(module, *batch, dtype).backward()
                 optimizer.step()
 
     return fit
 
 
-def make_module():
-    """Make the network of sklenet and its optimizer for a loop by hand."""
-    module = DeepLeNet().to(memory_format=torch.channels_last)
-    parameters = module.parameters()
-    return module, torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY, fused=True)
+def make_loop(precision):
+    """Return the module, the optimizer and the dtype of a loop by hand."""
+    module = DeepLeNet().to(memory_format=torch.channels_last) if precision else PlainLeNet()
+    options = {"lr": LR, "weight_decay": WEIGHT_DECAY, "fused": bool(precision)}
+    dtype = resolve_precision(precision or "float32", CPU)
+    return module, torch.optim.AdamW(module.parameters(), **options), dtype
 
 
 def loss_of(module, images, target, dtype):
@@ -170,24 +148,16 @@ def loss_of(module, images, target, dtype):
 
 def prepare_bound(X, y, batch_size, multiply, dtype):
     """Return a function that returns the seconds which a fit takes at the rate of a matmul."""
-    matrix, n_flops = torch.rand(2, MATMUL_SIZE, MATMUL_SIZE, dtype=dtype)[0], count_flops()
-
-    def fit():
-        times = []
-        for _ in range(10):
-            start = time.perf_counter()
-            multiply(matrix, matrix)
-            times.append(time.perf_counter() - start)
-        return EPOCHS * len(X) * n_flops * float(np.median(times)) / (2 * MATMUL_SIZE**3)
-
-    return fit
-
-
-def count_flops():
-    """Return the FLOPs of a training step for one image."""
     with FlopCounterMode(display=False) as counter:
         PlainLeNet()(torch.zeros(1, 1, 32, 32)).sum().backward()
-    return counter.get_total_flops()
+    n_flops = EPOCHS * len(X) * counter.get_total_flops()
+    matrix = torch.rand(MATMUL_SIZE, MATMUL_SIZE).to(dtype)
+
+    def fit():
+        times = timeit.repeat(lambda: multiply(matrix, matrix), number=1, repeat=10)
+        return n_flops * float(np.median(times)) / (2 * MATMUL_SIZE**3)
+
+    return fit
 
 
 def multiply_by_onednn(a, b):
@@ -201,18 +171,21 @@ def as_tensors(X, y):
     return images, torch.from_numpy(y.astype("int64"))
 
 
-# Each takes X, y and the batch size, and returns a function that fits.
+def prepare_sklenet(X, y, batch_size, precision):
+    return partial(make_sklenet(batch_size, EPOCHS, precision).fit, X, y)
+
+
+def prepare_skorch(X, y, batch_size):
+    return partial(make_skorch(len(X), batch_size, EPOCHS).fit, *as_tensors(X, y))
+
+
 CONTENDERS = {
-    **{
-        name: lambda X, y, size, precision=precision: partial(
-            make_sklenet(size, EPOCHS, precision).fit, X, y
-        )
-        for name, precision in OURS.items()
-    },
-    RIVAL: lambda X, y, size: partial(make_skorch(len(X), size, EPOCHS).fit, *as_tensors(X, y)),
-    "DataLoader loop": prepare_loader_loop,
-    "bare loop": partial(prepare_bare_loop, precision="auto"),
-    "bare loop, float32": partial(prepare_bare_loop, precision="float32"),
+    "sklenet": partial(prepare_sklenet, precision="auto"),
+    "sklenet, float32": partial(prepare_sklenet, precision="float32"),
+    "skorch": prepare_skorch,
+    "DataLoader loop": prepare_loop,
+    "bare loop": partial(prepare_loop, precision="auto"),
+    "bare loop, float32": partial(prepare_loop, precision="float32"),
     "bound (torch.mm)": partial(prepare_bound, multiply=torch.mm, dtype=torch.float32),
     "bound (oneDNN)": partial(prepare_bound, multiply=multiply_by_onednn, dtype=torch.float32),
     "bound (bfloat16)": partial(prepare_bound, multiply=torch.mm, dtype=torch.bfloat16),
@@ -252,8 +225,7 @@ def time_step(X, y, batch_size):
     rows, (_, target) = torch.from_numpy(X).flatten(1), as_tensors(X, y)
     preprocessor = ImagePreprocessor(ImageLayout.from_images(X)).fit(rows)
     raise_mmap_threshold()
-    module, optimizer = make_module()
-    dtype, times = resolve_precision("auto", CPU), []
+    (module, optimizer, dtype), times = make_loop("auto"), []
     for _ in range(11):
         batch = torch.randperm(len(X))[:batch_size]
         optimizer.zero_grad()
