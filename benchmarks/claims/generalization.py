@@ -2,6 +2,7 @@
 
 from functools import partial
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,19 +16,27 @@ from .. import lab
 from .corruptions import CORRUPTIONS
 
 OURS = "deep_lenet"
-RIVALS = [name for name in METHODS if name != OURS]
-FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # from which on the claims count
-# Images of MNIST have 28 x 28 pixels, the digits 8 x 8.
+FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # where the claims begin
 STRENGTHS = {
-    "shift": {"digits": [0, 1, 2], "mnist": [0, 1, 2, 3, 4, 5, 6]},
-    "rotate": {"digits": [0, 20, 40, 60], "mnist": [0, 10, 20, 30, 40, 50, 60]},
-    "scale": {"digits": [0.7, 1, 1.3], "mnist": [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5]},
-    "blur": {"digits": [0, 0.5, 1], "mnist": [0, 0.5, 1, 1.5, 2, 3]},
-    "noise": {"digits": [0, 0.2, 0.4], "mnist": [0, 0.1, 0.2, 0.3, 0.4, 0.6]},
-    "occlude": {"digits": [0, 2, 4], "mnist": [0, 4, 8, 10, 12]},
-    "invert": {"digits": [0, 0.4, 1], "mnist": [0, 0.2, 0.4, 0.6, 0.8, 1]},
+    "digits": {
+        "shift": [0, 1, 2],
+        "rotate": [0, 20, 40, 60],
+        "scale": [0.7, 1, 1.3],
+        "blur": [0, 0.5, 1],
+        "noise": [0, 0.2, 0.4],
+        "occlude": [0, 2, 4],
+        "invert": [0, 0.4, 1],
+    },
+    "mnist": {
+        "shift": [0, 1, 2, 3, 4, 5, 6],
+        "rotate": [0, 10, 20, 30, 40, 50, 60],
+        "scale": [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5],
+        "blur": [0, 0.5, 1, 1.5, 2, 3],
+        "noise": [0, 0.1, 0.2, 0.3, 0.4, 0.6],
+        "occlude": [0, 4, 8, 10, 12],
+        "invert": [0, 0.2, 0.4, 0.6, 0.8, 1],
+    },
 }
-UNCHANGED = {name: 1 if name == "scale" else 0 for name in STRENGTHS}
 CORRUPTED = {
     "shift": (f"images shifted by {FIRST_SHIFT} pixels or more", "Shift (pixels)"),
     "rotate": ("rotated images", "Rotation (degrees)"),
@@ -37,6 +46,7 @@ CORRUPTED = {
     "occlude": ("occluded images", "Square erased (pixels)"),
     "invert": ("images with less or inverted contrast", "Towards the negative (1)"),
 }
+UNCHANGED = {name: 1 if name == "scale" else 0 for name in CORRUPTED}
 
 experiment = lab.Experiment(
     "generalization",
@@ -82,33 +92,30 @@ def cells(options):
 
 @experiment.measure
 def accuracies(trained_on, trial, size, method, *, images, options):
-    """Score on the same data set and, after the largest training, on corrupted and other images."""
+    """Score on clean images and, after the largest training, on corrupted and other images."""
     X, X_test, y, y_test = images[trained_on][trial]
-    n_train = min(size, len(y))
+    size = min(size, len(y))
     contender = make_method(method, random_state=trial)
     if options.accelerate:
         contender = lab.accelerate(contender)
-    contender.fit(*lab.take_subset(X, y, n_train, trial))
-
-    def score(X, y, tested_on=trained_on, corruption="clean", strength=0):
-        test = {"tested_on": tested_on, "corruption": corruption, "strength": strength}
-        counts = {"n_train": n_train, "n_test": len(y)}
-        return {**test, **counts, "accuracy": contender.score(X, y)}
-
-    rows = [score(X_test, y_test)]
-    if size < max(options.sizes):
-        return rows
-    if trained_on == options.data:
-        for name, strengths in STRENGTHS.items():
-            for strength in strengths[options.data]:
-                corrupted = CORRUPTIONS[name](X_test, strength, np.random.RandomState(trial))
-                rows.append(score(corrupted, y_test, corruption=name, strength=strength))
-    for tested_on in images:
-        if tested_on != trained_on:
-            _, X_other, _, y_other = images[tested_on][trial]
+    contender.fit(*lab.take_subset(X, y, size, trial))
+    tests = [(trained_on, None, 0, X_test, y_test)]
+    if size == min(max(options.sizes), len(y)):
+        strengths = STRENGTHS[trained_on] if trained_on == options.data else {}
+        for corruption, values in strengths.items():
+            for strength in values:
+                random_state = np.random.RandomState(trial)
+                corrupted = CORRUPTIONS[corruption](X_test, strength, random_state)
+                tests.append((trained_on, corruption, strength, corrupted, y_test))
+        for other in images.keys() - {trained_on}:
+            _, X_other, _, y_other = images[other][trial]
             convert = {"mnist": as_mnist, "digits": as_digits}[trained_on]
-            rows.append(score(convert(X_other), y_other, tested_on))
-    return rows
+            tests.append((other, None, 0, convert(X_other), y_other))
+    columns = ["tested_on", "corruption", "strength", "accuracy", "n_train", "n_test"]
+    return [
+        dict(zip(columns, (*test, contender.score(X, y), size, len(y)), strict=True))
+        for *test, X, y in tests
+    ]
 
 
 def as_mnist(digits):
@@ -138,34 +145,31 @@ def label(rows, case):
 
 
 def over_sizes(rows, options):
-    own = rows[(rows.trained_on == options.data) & (rows.tested_on == options.data)]
-    return label(own[own.corruption == "clean"], "{size:,} images")
+    own = (rows.trained_on == options.data) & (rows.tested_on == options.data)
+    return label(rows[own & rows.corruption.isna()], "{size:,} images")
 
 
 def on_corrupted(rows):
-    changed = rows[rows.strength != rows.corruption.map(UNCHANGED)]
-    return label(changed[changed.corruption != "clean"], "{corruption} {strength:g}")
+    changed = rows.corruption.notna() & (rows.strength != rows.corruption.map(UNCHANGED))
+    return label(rows[changed], "{corruption} {strength:g}")
 
 
 def on_other(rows):
     return label(rows[rows.trained_on != rows.tested_on], "{trained_on} to {tested_on}")
 
 
-def compare(part, options):
-    """Return the accuracy of each method and the lead over each rival, a row for each case."""
-    accuracies, leads = {}, {}
-    for (trained_on, case), rows in part.groupby(["trained_on", "case"], sort=False):
-        ratio = lab.training_overlap(trained_on, options.trials)
-        scores = rows.pivot(index="trial", columns="method", values="accuracy")
-        accuracies[case] = {name: lab.interval(scores[name], ratio) for name in METHODS}
-        leads[case] = {name: lab.interval(scores[OURS] - scores[name], ratio) for name in RIVALS}
-    return pd.DataFrame(accuracies).T, pd.DataFrame(leads).T
+def estimate(part, options):
+    """Return the accuracies, a row for each case and a column for each method, and the leads."""
+    accuracies, leads = [], []
+    for trained_on, rows in part.groupby("trained_on", sort=False):
+        trials = SimpleNamespace(data=trained_on, trials=options.trials)
+        accuracies.append(lab.estimate(rows, "accuracy", ["case", "method"], trials))
+        leads.append(lab.leads(rows, "accuracy", "method", OURS, "case", trials))
+    return pd.concat(accuracies).unstack(sort=False), pd.concat(leads)
 
 
 def judge(part, options):
-    _, leads = compare(part, options)
-    differences = {f"{case} against {rival}": lead for (case, rival), lead in leads.stack().items()}
-    return lab.judge_differences(differences) if differences else None
+    return lab.judge(estimate(part, options)[1]) if len(part) else None
 
 
 MORE_ACCURATE = "The deep LeNet-5 is more accurate than each other method"
@@ -175,33 +179,32 @@ MORE_ACCURATE = "The deep LeNet-5 is more accurate than each other method"
     f"{MORE_ACCURATE} at every training size from {FIRST_SIZE:,} images up.",
     "accuracy_over_size.png",
 )
-def more_accurate_over_sizes(rows, options):
+def is_better_over_sizes(rows, options):
     return judge(over_sizes(rows[rows["size"] >= FIRST_SIZE], options), options)
 
 
 @experiment.claim(f"{MORE_ACCURATE} on the other data set.", "other_data_set.png")
-def more_accurate_on_other(rows, options):
+def is_better_on_other(rows, options):
     return judge(on_other(rows), options)
 
 
-def more_accurate_on_corrupted(corruption, rows, options):
-    chosen = rows[rows.corruption == corruption]
-    if corruption == "shift":
-        chosen = chosen[chosen.strength >= FIRST_SHIFT]
-    return judge(on_corrupted(chosen), options)
+def is_better_on_corrupted(corruption, rows, options):
+    first = FIRST_SHIFT if corruption == "shift" else 0
+    part = rows[(rows.corruption == corruption) & (rows.strength >= first)]
+    return judge(on_corrupted(part), options)
 
 
 for name, (corrupted_images, _) in CORRUPTED.items():
     register = experiment.claim(f"{MORE_ACCURATE} on {corrupted_images}.", "corruptions.png")
-    register(partial(more_accurate_on_corrupted, name))
+    register(partial(is_better_on_corrupted, name))
 
 
 def make_tables(what, part, options):
-    accuracies, leads = compare(part, options)
-    leads = leads.map(lambda lead: f"{lead:+.4f} {lead.outcome()}").add_prefix("lead over ")
+    accuracies, leads = estimate(part, options)
+    leads = leads.map(lambda lead: f"{lead:+.4f} {lead.outcome()}").unstack(sort=False)
     return {
-        "accuracies": accuracies.map("{:.4f}".format).rename_axis(what).reset_index(),
-        "leads": leads.rename_axis(what).reset_index(),
+        "accuracies": accuracies.map("{:.4f}".format).rename_axis(what),
+        "leads": leads.add_prefix("lead over ").rename_axis(what),
     }
 
 
@@ -213,30 +216,24 @@ def sizes(rows, options):
 @experiment.table
 def corrupted(rows, options):
     clean = over_sizes(rows[rows["size"] == max(options.sizes)], options)
-    part = pd.concat([label(clean, "as they are"), on_corrupted(rows)])
+    part = pd.concat([clean.assign(case="as they are"), on_corrupted(rows)])
     return make_tables("test images", part, options)
 
 
 @experiment.table
 def other(rows, options):
-    same = rows[(rows["size"] == max(options.sizes)) & (rows.corruption == "clean")]
+    same = rows[(rows["size"] == max(options.sizes)) & rows.corruption.isna()]
     same = label(same[same.trained_on == same.tested_on], "{trained_on} to {tested_on}")
     return make_tables("trained on, tested on", pd.concat([on_other(rows), same]), options)
 
 
-def draw_methods(ax, x, accuracies, **style):
-    for number, method in enumerate(METHODS):
-        lab.draw_estimates(ax, x, accuracies[method], number, label=method, markersize=5, **style)
-
-
 @experiment.figure(
-    "accuracy_over_size.png",
-    "Test error and its 95 % interval, images of {data_name}",
-    size=(7, 4.5),
+    "accuracy_over_size.png", "Test error and its 95 % interval, images of {data_name}", (7, 4.5)
 )
-def accuracy_over_size(rows, options, ax):
-    accuracies, _ = compare(over_sizes(rows, options), options)
-    draw_methods(ax, options.sizes, accuracies.map(lab.Estimate.complement))
+def error_over_size(rows, options, ax):
+    part = over_sizes(rows, options)
+    part = part.assign(error=1 - part.accuracy)
+    lab.draw_lines(ax, part, "size", "error", "method", options)
     ax.set(xscale="log", yscale="log", xlabel="Training images", ylabel="Test error")
     ax.set_xticks(options.sizes, [f"{size:,}" for size in options.sizes])
     ax.set_xticks([], minor=True)
@@ -247,56 +244,50 @@ def accuracy_over_size(rows, options, ax):
 
 @experiment.figure(
     "corruptions.png",
-    "Trained on clean images of {data_name}, tested on corrupted ones "
+    "Test accuracy on corrupted images, trained on clean images of {data_name} "
     "(bars: 95 % intervals; dotted: one guess in ten)",
     size=(11, 5.5),
-    panels=(2, 4),
+    panels=["corruption"],
     sharey=True,
 )
-def corruptions(rows, options, axes):
-    for ax, (name, (_, axis)) in zip(axes.flat, CORRUPTED.items(), strict=False):
-        part = rows[rows.corruption == name]
-        accuracies, _ = compare(label(part, "{strength}"), options)
-        draw_methods(ax, part.strength.unique(), accuracies)
-        ax.axhline(0.1, color="0.6", linestyle=":", linewidth=1)
-        ax.set(xlabel=axis, ylim=(0, 1.02))
-    for ax in axes[:, 0]:
-        ax.set_ylabel("Test accuracy")
-    axes[-1, -1].set_axis_off()
-    axes[-1, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc="center", frameon=False)
+def accuracy_over_strength(rows, options, ax):
+    lab.draw_lines(ax, rows, "strength", "accuracy", "method", options)
+    ax.axhline(0.1, color="0.6", linestyle=":", linewidth=1)
+    _, axis = CORRUPTED[rows.corruption.iloc[0]]
+    ax.set(xlabel=axis, ylim=(0, 1.02))
 
 
 @experiment.figure(
-    "corrupted_images.png",
-    "Corrupted images of {data_name} and their strengths",
-    size=(7, 6.5),
-    panels=(7, 7),
+    "corrupted_images.png", "Corrupted images of {data_name} and their strengths", (7, 6.5)
 )
-def corrupted_images(rows, options, axes):
+def examples(rows, options, ax):
     X = load_digits_images()[0] if options.data == "digits" else fetch_mnist()[1]
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[], frame_on=False)
-    for image, row, (name, corrupt) in zip(X[:, None], axes, CORRUPTIONS.items(), strict=False):
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-        strengths = rows[rows.corruption == name].strength.unique()
-        for ax, strength in zip(row, strengths, strict=False):
-            changed = corrupt(image, strength, np.random.RandomState(1))
-            ax.imshow(changed[0], cmap="gray_r", vmin=0, vmax=X.max())
-            ax.set_title(f"{strength:g}", fontsize=8)
+    side, strengths = X.shape[1], rows.groupby("corruption", sort=False).strength.unique()
+    for row, (name, values) in enumerate(strengths.items()):
+        for column, strength in enumerate(values):
+            corrupt = CORRUPTIONS[name]
+            image = corrupt(X[row : row + 1], strength, np.random.RandomState(1))[0]
+            left, top = 1.1 * side * column, 1.4 * side * row
+            extent = (left, left + side, top + side, top)
+            ax.imshow(image, "gray_r", vmin=0, vmax=X.max(), extent=extent)
+            ax.text(left + side / 2, top - 1, f"{strength:g}", ha="center", fontsize=8)
+    ax.set(
+        xlim=(0, 7.7 * side),
+        ylim=(1.4 * side * len(strengths), -0.2 * side),
+        xticks=[],
+        frame_on=False,
+    )
+    ax.set_yticks([(1.4 * row + 0.5) * side for row in range(len(strengths))], strengths.index)
+    ax.tick_params(length=0)
+    ax.grid(False)
 
 
 @experiment.figure(
-    "other_data_set.png",
-    "Trained on one data set, tested on the other",
-    size=(7, 3.5),
-    data="mnist",
+    "other_data_set.png", "Trained on one data set, tested on the other", (7, 3.5), data=["mnist"]
 )
-def other_data_set(rows, options, ax):
-    accuracies, _ = compare(on_other(rows), options)
-    places = np.arange(len(accuracies))
-    for number, method in enumerate(METHODS):
-        x = places + 0.1 * (number - len(METHODS) // 2)
-        lab.draw_estimates(ax, x, accuracies[method], number, label=method, linestyle="none")
-    ax.set_xticks(places, accuracies.index)
-    ax.set(xlim=(-0.5, len(places) - 0.5), ylabel="Accuracy and its 95 % interval")
-    ax.figure.legend(loc="outside right", frameon=False)
+def accuracy_on_other(rows, options, ax):
+    accuracies, _ = estimate(on_other(rows), options)
+    for number, (case, points) in enumerate(accuracies.iterrows()):
+        lab.draw_line(ax, points, number, label=case, linestyle="none")
+    ax.set_ylabel("Accuracy and its 95 % interval")
+    ax.legend(frameon=False)

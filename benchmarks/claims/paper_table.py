@@ -176,14 +176,14 @@ def contenders(rows, options):
 def recognition_rates(rows, options, ax):
     contenders = summarize(rows)
     for height, (name, contender) in enumerate(contenders.items()):
-        error = 100 * np.array(contender.rate.complement())
+        mean, low, high = 100 * np.array(contender.rate.complement())
         color = lab.COLORS[0 if name.startswith(OURS) else 1]
         label = "here, 95 % interval" if name == OURS else None
-        style = {"horizontal": True, "color": color, "label": label}
-        lab.draw_estimates(ax, [height], [error], 0, **style)
+        errors = [[mean - low], [high - mean]]
+        ax.errorbar(mean, height, xerr=errors, fmt="o", color=color, capsize=4, label=label)
         if options.data == "mnist":
-            for published in PUBLISHED.get(name, {}).values():
-                ax.plot(published, height, "D", color="black", fillstyle="none")
+            for error in PUBLISHED.get(name, {}).values():
+                ax.plot(error, height, "D", color="black", fillstyle="none")
     if options.data == "mnist":
         ax.plot([], [], "D", color="black", fillstyle="none", label="published")
     ax.set_yticks(range(len(contenders)), contenders)

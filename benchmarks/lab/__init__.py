@@ -2,7 +2,7 @@
 
 from ._commands import Refusal, read_result, redraw, run
 from ._experiment import Experiment
-from ._figures import draw_curve, draw_estimates
+from ._figures import draw_line, draw_lines
 from ._images import sample_trials, sample_tuned_trials, take_subset
 from ._options import Option, Parser, add_options, fill_in, whole_number
 from ._page import render
@@ -23,9 +23,11 @@ from ._statistics import (
     Estimate,
     Finding,
     count_outcomes,
+    estimate,
     format_p,
     geometric_interval,
     interval,
-    judge_differences,
-    training_overlap,
+    judge,
+    leads,
+    overlap,
 )

@@ -1,12 +1,11 @@
 """The form of an experiment."""
 
-from collections.abc import Callable
 from functools import partial
 from itertools import product
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from ._figures import to_png
+from ._figures import Picture
 from ._page import render
 
 DATA_NAMES = {"digits": "the digits", "mnist": "MNIST"}
@@ -20,17 +19,6 @@ class Claim(NamedTuple):
     verdict: str
     effect: str
     details: str
-
-
-class Picture(NamedTuple):
-    """A function that draws, and what it draws into."""
-
-    draw: Callable
-    title: str
-    size: tuple[float, float]
-    panels: tuple[int, int]
-    data: str | None
-    shared: dict
 
 
 class Experiment:
@@ -80,14 +68,16 @@ class Experiment:
         self._tables[function.__name__] = function
         return function
 
-    def figure(self, file_name, title, size, panels=(1, 1), data=None, **shared):
-        """Register `f(rows, options, axes)`, which draws into the panels of a figure.
+    def figure(self, file_name, title, size, panels=(), data=("digits", "mnist"), **shared):
+        """Register `f(rows, options, ax)`, which draws all rows, or those of a panel.
 
-        `data` is the only data set that has it; `shared` goes to `matplotlib.Figure.subplots`.
+        There is a panel for each group of rows by the columns `panels`; `data` is where there is
+        such a figure; `shared` goes to `matplotlib.figure.Figure.subplots`.
         """
 
         def register(function):
-            self._pictures[file_name] = Picture(function, title, size, panels, data, shared)
+            picture = Picture(function, title, size, list(panels), shared)
+            self._pictures[file_name] = data, picture
             return function
 
         return register
@@ -117,7 +107,7 @@ class Experiment:
         """Return the claims with their verdicts."""
         findings = [(*claim, judge(rows, options)) for *claim, judge in self._claims]
         return [
-            Claim(text.format(**vars(options)), picture, finding.verdict, *finding[1:])
+            Claim(text, picture, finding.verdict, *finding[1:])
             for text, picture, finding in findings
             if finding
         ]
@@ -132,17 +122,8 @@ class Experiment:
 
     def draw(self, rows, options):
         """Return the pictures, as PNG, by the names of their files."""
-        from matplotlib.figure import Figure
-
-        pictures = {}
-        for file_name, picture in self._pictures.items():
-            if picture.data in (None, options.data):
-                figure = Figure(figsize=picture.size, layout="constrained")
-                axes = figure.subplots(*picture.panels, **picture.shared)
-                for ax in figure.axes:
-                    ax.grid(alpha=0.3)
-                picture.draw(rows, options, axes)
-                values = {**vars(options), "data_name": DATA_NAMES[options.data]}
-                figure.suptitle(picture.title.format(**values))
-                pictures[file_name] = to_png(figure)
-        return pictures
+        return {
+            file_name: picture.to_png(rows, options, DATA_NAMES[options.data])
+            for file_name, (data, picture) in self._pictures.items()
+            if options.data in data
+        }

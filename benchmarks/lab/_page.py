@@ -23,6 +23,7 @@ def render(template, **context):
 
 def as_markdown(value):
     if isinstance(value, pd.DataFrame):
+        value = value.reset_index() if value.index.name else value
         alignment = ["left"] + ["right"] * (value.shape[1] - 1)
         table = {"headers": "keys", "tablefmt": "pipe", "showindex": False}
         return tabulate(value, **table, disable_numparse=True, colalign=alignment)
