@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from . import claims, speed
-from .lab import Parser, Refusal, add_options, fill_in, redraw, run
+from .lab import Parser, Refusal, add_options, fill_in, judge_result, redraw, render, run
 
+FOLDER = Path(__file__).parent
 EXPERIMENTS = {each.name: each for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS)}
-RESULTS = Path(__file__).parent / "results"
 
 
 def main(argv=None):
@@ -40,6 +40,8 @@ def make_parser():
     again.add_argument("name", choices=EXPERIMENTS, metavar="NAME")
     again.add_argument("--out", type=Path, metavar="FOLDER", help="default: results/NAME")
     again.set_defaults(command=redraw_one)
+    page = commands.add_parser("claims", help="write benchmarks/README.md from the results")
+    page.set_defaults(command=write_readme)
     return parser
 
 
@@ -49,7 +51,19 @@ def run_one(parsed, command):
 
 
 def redraw_one(parsed, command):
-    redraw(EXPERIMENTS[parsed.name], parsed.out or RESULTS / parsed.name)
+    redraw(EXPERIMENTS[parsed.name], parsed.out or FOLDER / "results" / parsed.name)
+
+
+def write_readme(parsed, command):
+    (FOLDER / "README.md").write_text(make_readme(), encoding="utf-8")
+
+
+def make_readme():
+    """Return the page `benchmarks/README.md`, from the results."""
+    judged = {
+        each: judge_result(each, FOLDER / "results" / each.name) for each in claims.EXPERIMENTS
+    }
+    return render("readme.md", claims=judged, speed=speed.EXPERIMENTS)
 
 
 if __name__ == "__main__":

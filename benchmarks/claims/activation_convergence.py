@@ -28,9 +28,9 @@ experiment = lab.Experiment(
     "activation_convergence",
     __doc__,
     options={
-        "trials": lab.Option("trials, each with another seed", 5, 3, minimum=2, maximum=100),
-        "n_train": lab.Option("training images", 150, 10_000, minimum=20),
-        "epochs": lab.Option("epochs of a training", 5, 10, minimum=1, maximum=1000),
+        "trials": {"digits": 5, "mnist": 3},
+        "n_train": {"digits": 150, "mnist": 10_000},
+        "epochs": {"digits": 5, "mnist": 10},
     },
 )
 experiment.images(lab.sample_tuned_trials)

@@ -44,9 +44,9 @@ experiment = lab.Experiment(
     "architecture_ablation",
     __doc__,
     options={
-        "trials": lab.Option("trials, each with another seed", 5, 4, minimum=2, maximum=100),
-        "n_train": lab.Option("training images", 250, 10_000, minimum=20),
-        "epochs": lab.Option("epochs of a training", 10, 10, minimum=1, maximum=1000),
+        "trials": {"digits": 5, "mnist": 4},
+        "n_train": {"digits": 250, "mnist": 10_000},
+        "epochs": {"digits": 10, "mnist": 10},
     },
 )
 experiment.images(lab.sample_tuned_trials)

@@ -52,14 +52,12 @@ experiment = lab.Experiment(
     "generalization",
     __doc__,
     options={
-        "trials": lab.Option("trials, each with another seed", 5, 5, minimum=2, maximum=100),
-        "sizes": lab.Option(
-            "numbers of training images",
-            digits=[50, 200, 1_000],
-            mnist=[100, 300, 1_000, 3_000, 10_000, 30_000, 60_000],
-            minimum=20,
-        ),
-        "accelerate": lab.Option("use SVM and KNN of scikit-learn-intelex", False, True),
+        "trials": {"digits": 5, "mnist": 5},
+        "sizes": {
+            "digits": [50, 200, 1_000],
+            "mnist": [100, 300, 1_000, 3_000, 10_000, 30_000, 60_000],
+        },
+        "accelerate": {"digits": False, "mnist": True},
     },
 )
 

@@ -21,9 +21,9 @@ experiment = lab.Experiment(
     "gradient_flow",
     __doc__,
     options={
-        "trials": lab.Option("trials, each with another seed", 5, 5, minimum=2, maximum=100),
-        "n_train": lab.Option("training images", 200, 10_000, minimum=20),
-        "epochs": lab.Option("epochs of a training", 2, 5, minimum=1, maximum=1000),
+        "trials": {"digits": 5, "mnist": 5},
+        "n_train": {"digits": 200, "mnist": 10_000},
+        "epochs": {"digits": 2, "mnist": 5},
     },
     precision="float32",  # bfloat16 rounds small gradients
 )

@@ -41,8 +41,8 @@ experiment = lab.Experiment(
     "paper_table",
     __doc__,
     options={
-        "trials": lab.Option("trials, each with another seed", 5, 3, minimum=2, maximum=100),
-        "n_train": lab.Option("training images", 300, 60_000, minimum=20),
+        "trials": {"digits": 5, "mnist": 3},
+        "n_train": {"digits": 300, "mnist": 60_000},
     },
 )
 

@@ -1,10 +1,10 @@
 """What experiments share: their form, their images, statistics, and how they run."""
 
-from ._commands import Refusal, read_result, redraw, run
+from ._commands import Refusal, judge_result, redraw, run
 from ._experiment import Experiment
 from ._figures import draw_line, draw_lines
 from ._images import sample_trials, sample_tuned_trials, take_subset
-from ._options import Option, Parser, add_options, fill_in, whole_number
+from ._options import Parser, add_options, fill_in, positive
 from ._page import render
 from ._sklenet import (
     ACTIVATIONS,

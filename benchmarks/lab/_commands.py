@@ -74,6 +74,12 @@ def read_result(folder):
     return read_rows(folder / "rows.csv"), description
 
 
+def judge_result(experiment, folder):
+    """Return the claims of a result with their verdicts."""
+    rows, description = read_result(folder)
+    return experiment.judge(rows, SimpleNamespace(**description["options"]))
+
+
 def read_rows(csv):
     return pd.read_csv(csv, float_precision="round_trip")
 

@@ -25,7 +25,7 @@ class Experiment:
     """A question, the cells that are measured to answer it, and what is made of the rows.
 
     `name` is also that of the folder in `results/` and of the template in `pages/`; `options` has
-    an `Option` for each name; `precision` is what its networks are trained in.
+    defaults for each data set; `precision` is what its networks are trained in.
     """
 
     def __init__(self, name, question, options, precision="auto"):

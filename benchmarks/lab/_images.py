@@ -13,6 +13,8 @@ def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     trials share one. The training images are the other digits or MNIST's training images, or a
     random subset of them. Digits of `sample_tuning_split` are left out if recipes are chosen there.
     """
+    if n_trials < 2:
+        raise ValueError(f"argument --trials: must be at least 2, got {n_trials}")
     folds = StratifiedKFold(n_trials, shuffle=True, random_state=0)
     if data == "digits":
         X, y = load_digits_images()
