@@ -33,7 +33,7 @@ def make_parser():
     names = runs.add_subparsers(required=True, metavar="NAME")
     for name, experiment in EXPERIMENTS.items():
         one = names.add_parser(name, help=experiment.question, description=experiment.question)
-        add_options(one, experiment.options)
+        add_options(one, experiment.defaults)
         one.add_argument("--out", type=Path, metavar="FOLDER", help="write the result here")
         one.set_defaults(command=run_one, name=name)
     again = commands.add_parser("redraw", help="remake page and pictures of a result")
@@ -47,7 +47,7 @@ def make_parser():
 
 def run_one(parsed, command):
     experiment = EXPERIMENTS[parsed.name]
-    run(experiment, fill_in(parsed, experiment.options), parsed.out, command)
+    run(experiment, fill_in(parsed, experiment.defaults), parsed.out, command)
 
 
 def redraw_one(parsed, command):

@@ -25,13 +25,10 @@ NETWORK = ["setting", "architecture", "activation"]
 PICTURE = "error_per_epoch.png"
 
 experiment = lab.Experiment(
-    "activation_convergence",
+    __name__,
     __doc__,
-    options={
-        "trials": {"digits": 5, "mnist": 3},
-        "n_train": {"digits": 150, "mnist": 10_000},
-        "epochs": {"digits": 5, "mnist": 10},
-    },
+    digits={"trials": 5, "n_train": 150, "epochs": 5},
+    mnist={"trials": 3, "n_train": 10_000, "epochs": 10},
 )
 experiment.images(lab.sample_tuned_trials)
 

@@ -41,13 +41,10 @@ ADDED = [(after[-1], name_of(before), name_of(after)) for before, after in pairw
 ADDED_LAST = [(change, name_of(others), "Deep LeNet") for change, others in OTHERS.items()]
 
 experiment = lab.Experiment(
-    "architecture_ablation",
+    __name__,
     __doc__,
-    options={
-        "trials": {"digits": 5, "mnist": 4},
-        "n_train": {"digits": 250, "mnist": 10_000},
-        "epochs": {"digits": 10, "mnist": 10},
-    },
+    digits={"trials": 5, "n_train": 250, "epochs": 10},
+    mnist={"trials": 4, "n_train": 10_000, "epochs": 10},
 )
 experiment.images(lab.sample_tuned_trials)
 

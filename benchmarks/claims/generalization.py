@@ -49,15 +49,13 @@ CORRUPTED = {
 UNCHANGED = {name: 1 if name == "scale" else 0 for name in CORRUPTED}
 
 experiment = lab.Experiment(
-    "generalization",
+    __name__,
     __doc__,
-    options={
-        "trials": {"digits": 5, "mnist": 5},
-        "sizes": {
-            "digits": [50, 200, 1_000],
-            "mnist": [100, 300, 1_000, 3_000, 10_000, 30_000, 60_000],
-        },
-        "accelerate": {"digits": False, "mnist": True},
+    digits={"trials": 5, "sizes": [50, 200, 1_000], "accelerate": False},
+    mnist={
+        "trials": 5,
+        "sizes": [100, 300, 1_000, 3_000, 10_000, 30_000, 60_000],
+        "accelerate": True,
     },
 )
 

@@ -18,13 +18,10 @@ NETWORK = ["architecture", "start", "activation"]
 PICTURE = "gradient_flow.png"
 
 experiment = lab.Experiment(
-    "gradient_flow",
+    __name__,
     __doc__,
-    options={
-        "trials": {"digits": 5, "mnist": 5},
-        "n_train": {"digits": 200, "mnist": 10_000},
-        "epochs": {"digits": 2, "mnist": 5},
-    },
+    digits={"trials": 5, "n_train": 200, "epochs": 2},
+    mnist={"trials": 5, "n_train": 10_000, "epochs": 5},
     precision="float32",  # bfloat16 rounds small gradients
 )
 

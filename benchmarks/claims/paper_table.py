@@ -38,12 +38,10 @@ SIGNIFICANT = 0.001
 PICTURE = "recognition_rates.png"
 
 experiment = lab.Experiment(
-    "paper_table",
+    __name__,
     __doc__,
-    options={
-        "trials": {"digits": 5, "mnist": 3},
-        "n_train": {"digits": 300, "mnist": 60_000},
-    },
+    digits={"trials": 5, "n_train": 300},
+    mnist={"trials": 3, "n_train": 60_000},
 )
 
 
@@ -176,7 +174,7 @@ def contenders(rows, options):
 def recognition_rates(rows, options, ax):
     contenders = summarize(rows)
     for height, (name, contender) in enumerate(contenders.items()):
-        mean, low, high = 100 * np.array(contender.rate.complement())
+        mean, high, low = 100 * (1 - np.array(contender.rate))  # of the error
         color = lab.COLORS[0 if name.startswith(OURS) else 1]
         label = "here, 95 % interval" if name == OURS else None
         errors = [[mean - low], [high - mean]]

@@ -7,30 +7,32 @@ from typing import NamedTuple
 
 from ._figures import Picture
 from ._page import render
+from ._statistics import Finding
 
 DATA_NAMES = {"digits": "the digits", "mnist": "MNIST"}
 
 
 class Claim(NamedTuple):
-    """A claim, what the rows say about it, and the picture that shows it best."""
+    """A claim, the picture that shows it best, and what the rows say about it."""
 
     text: str
     picture: str
-    verdict: str
-    effect: str
-    details: str
+    finding: Finding
 
 
 class Experiment:
     """A question, the cells that are measured to answer it, and what is made of the rows.
 
-    `name` is also that of the folder in `results/` and of the template in `pages/`; `options` has
-    defaults for each data set; `precision` is what its networks are trained in.
+    `module` and `question` are the name and the docstring of its module; `digits` and `mnist` have
+    the default of each option; `precision` is what its networks are trained in.
     """
 
-    def __init__(self, name, question, options, precision="auto"):
-        self.name, self.question = name, " ".join(question.split())
-        self.options, self.precision = options, precision
+    def __init__(self, module, question, *, digits, mnist, precision="auto"):
+        _, *folders, self.name = module.split(".")
+        self.source = "/".join([*folders, f"{self.name}.py"])
+        self.question = " ".join(question.split())
+        self.defaults = {"digits": digits, "mnist": mnist}
+        self.precision = precision
         self._claims, self._tables, self._pictures = [], {}, {}
 
     def images(self, function):
@@ -82,11 +84,6 @@ class Experiment:
 
         return register
 
-    @property
-    def source(self):
-        """The path of the module in `benchmarks/`."""
-        return "/".join(self._measure.__module__.split(".")[1:]) + ".py"
-
     def measure_rows(self, images, options, journal):
         """Measure the cells that the journal lacks; return the rows of all cells."""
         rows, cells, measured = [], self._cells(options), None
@@ -104,13 +101,9 @@ class Experiment:
             rows += [{**cell, **part} for part in parts]
 
     def judge(self, rows, options):
-        """Return the claims with their verdicts."""
-        findings = [(*claim, judge(rows, options)) for *claim, judge in self._claims]
-        return [
-            Claim(text, picture, finding.verdict, *finding[1:])
-            for text, picture, finding in findings
-            if finding
-        ]
+        """Return the claims with their findings, without those that have none."""
+        claims = [Claim(*claim, judge(rows, options)) for *claim, judge in self._claims]
+        return [claim for claim in claims if claim.finding]
 
     def make_page(self, rows, run):
         """Return the page, from the template and the rows."""

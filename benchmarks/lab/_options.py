@@ -11,27 +11,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
 
-def add_options(parser, options):
+def add_options(parser, defaults):
     """Add the data set and an argument for each option, of the type of its default."""
-    parser.add_argument("--data", choices=["digits", "mnist"], default="digits")
-    for name, default in options.items():
+    parser.add_argument("--data", choices=list(defaults), default="digits")
+    for name, default in defaults["digits"].items():
         flag = "--" + name.replace("_", "-")
-        help = f"default: {default['digits']}, {default['mnist']} on MNIST"
-        if isinstance(default["digits"], bool):
+        help = f"default: {default} on the digits, {defaults['mnist'][name]} on MNIST"
+        if isinstance(default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=help)
         else:
-            nargs = "+" if isinstance(default["digits"], list) else None
+            nargs = "+" if isinstance(default, list) else None
             parser.add_argument(flag, type=positive, nargs=nargs, metavar="N", help=help)
 
 
-def fill_in(parsed, options):
+def fill_in(parsed, defaults):
     """Return the options of an experiment, the defaults of its data set filled in."""
-    values = {"data": parsed.data}
-    for name, default in options.items():
+    options = {"data": parsed.data, **defaults[parsed.data]}
+    for name in defaults[parsed.data]:
         value = getattr(parsed, name)
-        value = default[parsed.data] if value is None else value
-        values[name] = sorted(set(value)) if isinstance(value, list) else value
-    return SimpleNamespace(**values)
+        if value is not None:
+            options[name] = sorted(set(value)) if isinstance(value, list) else value
+    return SimpleNamespace(**options)
 
 
 def positive(text):

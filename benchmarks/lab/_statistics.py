@@ -23,10 +23,6 @@ class Estimate(NamedTuple):
             return "inconclusive"
         return "better" if self.low > threshold else "worse"
 
-    def complement(self):
-        """Return the estimate of one minus the value."""
-        return Estimate(1 - self.mean, 1 - self.high, 1 - self.low)
-
     def __format__(self, spec):
         half_width = (self.high - self.low) / 2
         return f"{self.mean:{spec}} ± {half_width:{spec.removeprefix('+')}}"
