@@ -17,34 +17,24 @@ from .corruptions import CORRUPTIONS
 
 OURS = "deep_lenet"
 FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # where the claims begin
-STRENGTHS = {
-    "digits": {
-        "shift": [0, 1, 2],
-        "rotate": [0, 20, 40, 60],
-        "scale": [0.7, 1, 1.3],
-        "blur": [0, 0.5, 1],
-        "noise": [0, 0.2, 0.4],
-        "occlude": [0, 2, 4],
-        "invert": [0, 0.4, 1],
-    },
-    "mnist": {
-        "shift": [0, 1, 2, 3, 4, 5, 6],
-        "rotate": [0, 10, 20, 30, 40, 50, 60],
-        "scale": [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5],
-        "blur": [0, 0.5, 1, 1.5, 2, 3],
-        "noise": [0, 0.1, 0.2, 0.3, 0.4, 0.6],
-        "occlude": [0, 4, 8, 10, 12],
-        "invert": [0, 0.2, 0.4, 0.6, 0.8, 1],
-    },
-}
+# What the images are, the axis of the picture, and the strengths on the digits and on MNIST.
 CORRUPTED = {
-    "shift": (f"images shifted by {FIRST_SHIFT} pixels or more", "Shift (pixels)"),
-    "rotate": ("rotated images", "Rotation (degrees)"),
-    "scale": ("scaled images", "Scale (1: as trained)"),
-    "blur": ("blurred images", "Blur, Gaussian (pixels)"),
-    "noise": ("noisy images", "Noise (share of the range)"),
-    "occlude": ("occluded images", "Square erased (pixels)"),
-    "invert": ("images with less or inverted contrast", "Towards the negative (1)"),
+    "shift": ("images shifted by 2 pixels or more", "Shift (pixels)", [0, 1, 2], range(7)),
+    "rotate": ("rotated images", "Rotation (degrees)", [0, 20, 40, 60], range(0, 61, 10)),
+    "scale": ("scaled images", "Scale", [0.7, 1, 1.3], [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5]),
+    "blur": ("blurred images", "Gaussian blur (pixels)", [0, 0.5, 1], [0, 0.5, 1, 1.5, 2, 3]),
+    "noise": (
+        "noisy images",
+        "Noise (share of range)",
+        [0, 0.2, 0.4],
+        [0, 0.1, 0.2, 0.3, 0.4, 0.6],
+    ),
+    "occlude": ("occluded images", "Square erased (pixels)", [0, 2, 4], [0, 4, 8, 10, 12]),
+    "invert": (
+        "images with less or inverted contrast",
+        "Share of the negative",
+        *[[0, 0.2, 0.4, 0.6, 0.8, 1]] * 2,
+    ),
 }
 UNCHANGED = {name: 1 if name == "scale" else 0 for name in CORRUPTED}
 
@@ -97,12 +87,12 @@ def accuracies(trained_on, trial, size, method, *, images, options):
     contender.fit(*lab.take_subset(X, y, size, trial))
     tests = [(trained_on, None, 0, X_test, y_test)]
     if size == min(max(options.sizes), len(y)):
-        strengths = STRENGTHS[trained_on] if trained_on == options.data else {}
-        for corruption, values in strengths.items():
-            for strength in values:
-                random_state = np.random.RandomState(trial)
-                corrupted = CORRUPTIONS[corruption](X_test, strength, random_state)
-                tests.append((trained_on, corruption, strength, corrupted, y_test))
+        for corruption, (*_, on_digits, on_mnist) in CORRUPTED.items():
+            for strength in {"digits": on_digits, "mnist": on_mnist}[options.data]:
+                if trained_on == options.data:
+                    random_state = np.random.RandomState(trial)
+                    corrupted = CORRUPTIONS[corruption](X_test, strength, random_state)
+                    tests.append((trained_on, corruption, strength, corrupted, y_test))
         for other in images.keys() - {trained_on}:
             _, X_other, _, y_other = images[other][trial]
             convert = {"mnist": as_mnist, "digits": as_digits}[trained_on]
@@ -115,57 +105,43 @@ def accuracies(trained_on, trial, size, method, *, images, options):
 
 
 def as_mnist(digits):
-    """Enlarge scikit-learn's digits to 20 x 20 pixels, the box of MNIST's, and pad them to 28 x 28.
-
-    Their pixels, 0 to 16, become 0 to 255.
-    """
+    """Enlarge scikit-learn's digits, 0 to 16, to MNIST's: 20 x 20 pixels, 0 to 255, in 28 x 28."""
     pixels = torch.from_numpy(digits).float()[:, None] * (255 / 16)
     boxes = functional.interpolate(pixels, size=20, mode="bilinear", align_corners=False)
     return functional.pad(boxes, (4, 4, 4, 4))[:, 0].round().byte().numpy()
 
 
 def as_digits(images):
-    """Reduce the inner 20 x 20 pixels of MNIST's images, which hold the digit, to 8 x 8 means.
-
-    Their pixels, 0 to 255, become 0 to 16.
-    """
+    """Reduce the inner 20 x 20 pixels of MNIST's images to 8 x 8 means, and 255 to 16."""
     boxes = torch.from_numpy(images[:, None, 4:24, 4:24]).float()
     means = functional.adaptive_avg_pool2d(boxes, 8)
     return (means * (16 / 255))[:, 0].round().byte().numpy()
 
 
-def label(rows, case):
-    """Name the case of each row."""
-    cases = [case.format(**row).replace("mnist", "MNIST") for row in rows.to_dict("records")]
-    return rows.assign(case=cases)
+def with_cases(rows, options):
+    """Name the case of each row, and the part of the page that it is in; drop uncorrupted ones."""
+    rows = rows[rows.strength != rows.corruption.map(UNCHANGED)]
+    size = rows["size"].map("{:,} images".format)
+    corrupted = rows.corruption + rows.strength.map(" {:g}".format)
+    data_sets = (rows.trained_on + " to " + rows.tested_on).str.replace("mnist", "MNIST")
+    is_own = (rows.trained_on == options.data) & (rows.tested_on == options.data)
+    part = rows.corruption.where(rows.corruption.isna(), "corruption")
+    part = part.fillna(is_own.map({True: "size", False: "data set"}))
+    return rows.assign(part=part, case=corrupted.fillna(size.where(is_own, data_sets)))
 
 
-def over_sizes(rows, options):
-    own = (rows.trained_on == options.data) & (rows.tested_on == options.data)
-    return label(rows[own & rows.corruption.isna()], "{size:,} images")
-
-
-def on_corrupted(rows):
-    changed = rows.corruption.notna() & (rows.strength != rows.corruption.map(UNCHANGED))
-    return label(rows[changed], "{corruption} {strength:g}")
-
-
-def on_other(rows):
-    return label(rows[rows.trained_on != rows.tested_on], "{trained_on} to {tested_on}")
-
-
-def estimate(part, options):
+def compare(rows, options):
     """Return the accuracies, a row for each case and a column for each method, and the leads."""
     accuracies, leads = [], []
-    for trained_on, rows in part.groupby("trained_on", sort=False):
+    for trained_on, part in rows.groupby("trained_on", sort=False):
         trials = SimpleNamespace(data=trained_on, trials=options.trials)
-        accuracies.append(lab.estimate(rows, "accuracy", ["case", "method"], trials))
-        leads.append(lab.leads(rows, "accuracy", "method", OURS, "case", trials))
+        accuracies.append(lab.estimate(part, "accuracy", ["case", "method"], trials))
+        leads.append(lab.leads(part, "accuracy", "method", OURS, "case", trials))
     return pd.concat(accuracies).unstack(sort=False), pd.concat(leads)
 
 
-def judge(part, options):
-    return lab.judge(estimate(part, options)[1]) if len(part) else None
+def judge(rows, options):
+    return lab.judge(compare(with_cases(rows, options), options)[1]) if len(rows) else None
 
 
 MORE_ACCURATE = "The deep LeNet-5 is more accurate than each other method"
@@ -176,60 +152,46 @@ MORE_ACCURATE = "The deep LeNet-5 is more accurate than each other method"
     "accuracy_over_size.png",
 )
 def is_better_over_sizes(rows, options):
-    return judge(over_sizes(rows[rows["size"] >= FIRST_SIZE], options), options)
+    own = (rows.trained_on == rows.tested_on) & (rows.trained_on == options.data)
+    return judge(rows[own & rows.corruption.isna() & (rows["size"] >= FIRST_SIZE)], options)
 
 
 @experiment.claim(f"{MORE_ACCURATE} on the other data set.", "other_data_set.png")
 def is_better_on_other(rows, options):
-    return judge(on_other(rows), options)
+    return judge(rows[rows.trained_on != rows.tested_on], options)
 
 
 def is_better_on_corrupted(corruption, rows, options):
     first = FIRST_SHIFT if corruption == "shift" else 0
-    part = rows[(rows.corruption == corruption) & (rows.strength >= first)]
-    return judge(on_corrupted(part), options)
+    return judge(rows[(rows.corruption == corruption) & (rows.strength >= first)], options)
 
 
-for name, (corrupted_images, _) in CORRUPTED.items():
-    register = experiment.claim(f"{MORE_ACCURATE} on {corrupted_images}.", "corruptions.png")
+for name, (images_are, *_) in CORRUPTED.items():
+    register = experiment.claim(f"{MORE_ACCURATE} on {images_are}.", "corruptions.png")
     register(partial(is_better_on_corrupted, name))
 
 
-def make_tables(what, part, options):
-    accuracies, leads = estimate(part, options)
-    leads = leads.map(lambda lead: f"{lead:+.4f} {lead.outcome()}").unstack(sort=False)
-    return {
-        "accuracies": accuracies.map("{:.4f}".format).rename_axis(what),
-        "leads": leads.add_prefix("lead over ").rename_axis(what),
-    }
-
-
 @experiment.table
-def sizes(rows, options):
-    return make_tables("trained on", over_sizes(rows, options), options)
-
-
-@experiment.table
-def corrupted(rows, options):
-    clean = over_sizes(rows[rows["size"] == max(options.sizes)], options)
-    part = pd.concat([clean.assign(case="as they are"), on_corrupted(rows)])
-    return make_tables("test images", part, options)
-
-
-@experiment.table
-def other(rows, options):
-    same = rows[(rows["size"] == max(options.sizes)) & rows.corruption.isna()]
-    same = label(same[same.trained_on == same.tested_on], "{trained_on} to {tested_on}")
-    return make_tables("trained on, tested on", pd.concat([on_other(rows), same]), options)
+def parts(rows, options):
+    """Return the accuracies and the leads in each part."""
+    tables = {}
+    for part, chosen in with_cases(rows, options).groupby("part"):
+        accuracies, leads = compare(chosen, options)
+        leads = leads.map(lambda lead: f"{lead:+.4f} {lead.outcome()}").unstack(sort=False)
+        tables[part] = {
+            "accuracies": accuracies.map("{:.4f}".format).rename_axis(part),
+            "leads": leads.add_prefix("lead over ").rename_axis(part),
+        }
+    return tables
 
 
 @experiment.figure(
     "accuracy_over_size.png", "Test error and its 95 % interval, images of {data_name}", (7, 4.5)
 )
 def error_over_size(rows, options, ax):
-    part = over_sizes(rows, options)
-    part = part.assign(error=1 - part.accuracy)
-    lab.draw_lines(ax, part, "size", "error", "method", options)
+    rows = with_cases(rows, options).query("part == 'size'")
+    rows = rows.assign(error=1 - rows.accuracy)
+    lab.draw_lines(ax, rows, "size", "error", "method", options)
     ax.set(xscale="log", yscale="log", xlabel="Training images", ylabel="Test error")
     ax.set_xticks(options.sizes, [f"{size:,}" for size in options.sizes])
     ax.set_xticks([], minor=True)
@@ -249,8 +211,7 @@ def error_over_size(rows, options, ax):
 def accuracy_over_strength(rows, options, ax):
     lab.draw_lines(ax, rows, "strength", "accuracy", "method", options)
     ax.axhline(0.1, color="0.6", linestyle=":", linewidth=1)
-    _, axis = CORRUPTED[rows.corruption.iloc[0]]
-    ax.set(xlabel=axis, ylim=(0, 1.02))
+    ax.set(xlabel=CORRUPTED[rows.corruption.iloc[0]][1], ylim=(0, 1.02))
 
 
 @experiment.figure(
@@ -261,28 +222,23 @@ def examples(rows, options, ax):
     side, strengths = X.shape[1], rows.groupby("corruption", sort=False).strength.unique()
     for row, (name, values) in enumerate(strengths.items()):
         for column, strength in enumerate(values):
-            corrupt = CORRUPTIONS[name]
-            image = corrupt(X[row : row + 1], strength, np.random.RandomState(1))[0]
+            image = CORRUPTIONS[name](X[[row]], strength, np.random.RandomState(1))[0]
             left, top = 1.1 * side * column, 1.4 * side * row
             extent = (left, left + side, top + side, top)
             ax.imshow(image, "gray_r", vmin=0, vmax=X.max(), extent=extent)
-            ax.text(left + side / 2, top - 1, f"{strength:g}", ha="center", fontsize=8)
-    ax.set(
-        xlim=(0, 7.7 * side),
-        ylim=(1.4 * side * len(strengths), -0.2 * side),
-        xticks=[],
-        frame_on=False,
-    )
-    ax.set_yticks([(1.4 * row + 0.5) * side for row in range(len(strengths))], strengths.index)
-    ax.tick_params(length=0)
-    ax.grid(False)
+            ax.text(left + side / 2, top - side / 30, f"{strength:g}", ha="center", fontsize=8)
+    ax.set(xlim=(0, 7.7 * side), ylim=(1.4 * side * len(strengths), -0.2 * side))
+    ax.set(xticks=[], yticks=[], frame_on=False)
+    for row, name in enumerate(strengths.index):
+        ax.text(-0.1 * side, (1.4 * row + 0.6) * side, name, ha="right")
 
 
 @experiment.figure(
     "other_data_set.png", "Trained on one data set, tested on the other", (7, 3.5), data=["mnist"]
 )
 def accuracy_on_other(rows, options, ax):
-    accuracies, _ = estimate(on_other(rows), options)
+    rows = rows[rows.trained_on != rows.tested_on]
+    accuracies, _ = compare(with_cases(rows, options), options)
     for number, (case, points) in enumerate(accuracies.iterrows()):
         lab.draw_line(ax, points, number, label=case, linestyle="none")
     ax.set_ylabel("Accuracy and its 95 % interval")
