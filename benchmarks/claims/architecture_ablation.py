@@ -53,20 +53,18 @@ experiment.images(lab.sample_tuned_trials)
 def cells(options):
     chosen = []
     for network in NETWORKS:
-        accuracies = {}
-        for recipe in RECIPES[options.data]:
-            measured = yield make_cell("validation", 0, network, recipe)
-            accuracies[recipe] = measured["accuracy"]
-        chosen.append((network, max(accuracies, key=accuracies.get)))
+        accuracies = []
+        recipes = [
+            {"network": network, "lr": lr, "weight_decay": weight_decay}
+            for lr, weight_decay in RECIPES[options.data]
+        ]
+        for recipe in recipes:
+            measured = yield {"stage": "validation", "trial": 0, **recipe}
+            accuracies.append(measured["accuracy"])
+        chosen.append(recipes[np.argmax(accuracies)])
     for trial in range(options.trials):
-        for network, recipe in chosen:
-            yield make_cell("test", trial, network, recipe)
-
-
-def make_cell(stage, trial, network, recipe):
-    lr, weight_decay = recipe
-    cell = {"stage": stage, "trial": trial, "network": network}
-    return {**cell, "lr": lr, "weight_decay": weight_decay}
+        for recipe in chosen:
+            yield {"stage": "test", "trial": trial, **recipe}
 
 
 @experiment.measure

@@ -2,6 +2,7 @@
 keep it?"""
 
 from functools import partial
+from itertools import product
 
 import pandas as pd
 import torch
@@ -15,6 +16,7 @@ N_PROBES = 512
 SATURATED = 0.01  # of the largest slope
 STARTS = {"LeCun's weights": [lab.UnitGain], "sklenet's weights": []}
 NETWORK = ["architecture", "start", "activation"]
+OTHERS = [name for name in lab.ACTIVATIONS if name != "sigmoid"]
 PICTURE = "gradient_flow.png"
 
 experiment = lab.Experiment(
@@ -77,19 +79,15 @@ class Probe(Callback):
         for hook in hooks:
             hook.remove()
         layers = [name for name, module in modules.items() if hasattr(module, "weight")]
-        of_weights = torch.autograd.grad(
-            loss, [modules[name].weight for name in layers], retain_graph=True
-        )
-        of_outputs = torch.autograd.grad(loss, [values[name][1] for name in layers])
+        tensors = [modules[name].weight for name in layers], [values[name][1] for name in layers]
+        gradients = (torch.autograd.grad(loss, each, retain_graph=True) for each in tensors)
         # An activation follows each layer but the last, in the order of the layers.
         inputs = [values[name][0] for name in modules if name.startswith("activation")]
         shares = [*(flat_shares(self.activation, z) for z in inputs), (None, None)]
-        for layer, w, z, (saturated, dead) in zip(
-            layers, of_weights, of_outputs, shares, strict=True
-        ):
-            gradients = {"weight_gradient": rms(w), "output_gradient": rms(z)}
-            shares = {"saturated": saturated, "dead": dead}
-            self.rows.append({"epoch": epoch, "layer": layer, **gradients, **shares})
+        for layer, of_weights, of_outputs, share in zip(layers, *gradients, shares, strict=True):
+            row = {"epoch": epoch, "layer": layer}
+            row |= {"weight_gradient": rms(of_weights), "output_gradient": rms(of_outputs)}
+            self.rows.append({**row, "saturated": share[0], "dead": share[1]})
 
 
 def remember(values, name, module, args, output):
@@ -121,15 +119,12 @@ def compare(rows, options, starts, activation, others):
     """Return how many times larger the initial norm at C1 is with other activations."""
     norms = with_norm(rows[rows.epoch == 0]).query("layer == 'C1'")
     norms = norms.pivot(index="trial", columns=NETWORK, values="norm")
-    return {
-        f"{other}, {architecture}, {start}": lab.geometric_interval(
-            norms[architecture, start, other] / norms[architecture, start, activation],
-            lab.overlap(options),
-        )
-        for architecture in lab.ARCHITECTURES
-        for start in starts
-        for other in others
-    }
+    times = {}
+    for architecture, start, other in product(lab.ARCHITECTURES, starts, others):
+        ratio = norms[architecture, start, other] / norms[architecture, start, activation]
+        estimate = lab.geometric_interval(ratio, lab.overlap(options))
+        times[f"{other}, {architecture}, {start}"] = estimate
+    return times
 
 
 def find(times, outcomes, whose, details=""):
@@ -148,7 +143,7 @@ def find(times, outcomes, whose, details=""):
     PICTURE,
 )
 def vanishes(rows, options):
-    times = compare(rows, options, ["LeCun's weights"], "sigmoid", lab.ACTIVATIONS[:-1])
+    times = compare(rows, options, ["LeCun's weights"], "sigmoid", OTHERS)
     return find(times, [each.outcome(10) for each in times.values()], "that of the others")
 
 
@@ -168,7 +163,7 @@ def is_kept(rows, options):
     PICTURE,
 )
 def is_prevented(rows, options):
-    times = compare(rows, options, ["sklenet's weights"], "sigmoid", lab.ACTIVATIONS[:-1])
+    times = compare(rows, options, ["sklenet's weights"], "sigmoid", OTHERS)
     outcomes = [lab.Estimate(-x, -high, -low).outcome(-10) for x, low, high in times.values()]
     accuracies = final_accuracies(rows[rows.activation == "sigmoid"], options)
     ends = [f"{each:.4f} ({', '.join(network[:2])})" for network, each in accuracies.items()]
