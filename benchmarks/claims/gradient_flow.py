@@ -12,7 +12,6 @@ from sklenet import DeepLeNetClassifier
 
 from .. import lab
 
-N_PROBES = 512
 SATURATED = 0.01  # of the largest slope
 STARTS = {"LeCun's weights": [lab.UnitGain], "sklenet's weights": []}
 NETWORK = ["architecture", "start", "activation"]
@@ -22,8 +21,8 @@ PICTURE = "gradient_flow.png"
 experiment = lab.Experiment(
     __name__,
     __doc__,
-    digits={"trials": 5, "n_train": 200, "epochs": 2},
-    mnist={"trials": 5, "n_train": 10_000, "epochs": 5},
+    digits={"trials": 5, "n_train": 200, "epochs": 2, "n_probes": 512},
+    mnist={"trials": 5, "n_train": 10_000, "epochs": 5, "n_probes": 512},
     precision="float32",  # bfloat16 rounds small gradients
 )
 
@@ -42,7 +41,7 @@ def cells(options):
 @experiment.measure
 def flow(trial, architecture, start, activation, *, images, options):
     X, X_test, y, y_test = images[trial]
-    probe = Probe(activation)
+    probe = Probe(activation, options.n_probes)
     classifier = DeepLeNetClassifier(
         activation,
         **lab.ARCHITECTURES[architecture],
@@ -58,11 +57,11 @@ def flow(trial, architecture, start, activation, *, images, options):
 class Probe(Callback):
     """Record gradients and saturation of each layer, before the training and after each epoch."""
 
-    def __init__(self, activation):
-        self.activation, self.rows = activation, []
+    def __init__(self, activation, n_probes):
+        self.activation, self.n_probes, self.rows = activation, n_probes, []
 
     def on_train_begin(self, net, X=None, **kwargs):
-        self.batch = X[torch.arange(min(len(X), N_PROBES))]
+        self.batch = X[torch.arange(min(len(X), self.n_probes))]
         self.record(net, epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
@@ -194,8 +193,8 @@ def networks(rows, options):
 
 
 @experiment.table
-def definitions(rows, options):
-    return {"n_probes": min(N_PROBES, options.n_train), "saturated": SATURATED}
+def saturated_below(rows, options):
+    return SATURATED
 
 
 GRID = {"size": (10, 7), "panels": NETWORK[:2], "sharex": True, "sharey": True}

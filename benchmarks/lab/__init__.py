@@ -1,6 +1,6 @@
 """What experiments share: their form, their images, statistics, and how they run."""
 
-from ._commands import Refusal, judge_result, redraw, run
+from ._commands import Refusal, judge_result, read_result, redraw, run
 from ._experiment import Experiment
 from ._figures import draw_line, draw_lines
 from ._images import sample_trials, sample_tuned_trials, take_subset

@@ -7,11 +7,13 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
+PAGES = [Path(__file__).parents[1] / "pages"]
+
 
 def render(template, **context):
     """Fill in a template: data frames become tables, whole numbers have commas."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "pages"),
+        loader=FileSystemLoader(PAGES),
         finalize=as_markdown,
         trim_blocks=True,
         lstrip_blocks=True,
