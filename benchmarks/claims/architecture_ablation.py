@@ -26,7 +26,6 @@ RECIPES = {
     "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
     "mnist": [(5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],
 }
-PICTURE = "ablation.png"
 
 
 def name_of(changes):
@@ -116,17 +115,17 @@ def judge(gains):
     return lab.Finding([gain.estimate.outcome() for gain in gains], f"{effect}.")
 
 
-@experiment.claim("All changes together make LeNet-5 more accurate.", PICTURE)
+@experiment.claim("All changes together make LeNet-5 more accurate.")
 def all_changes(rows, options):
     return judge(gains(rows, [("all changes", "LeNet-5", "Deep LeNet")]))
 
 
-@experiment.claim("Each change, added to those before it, makes LeNet-5 more accurate.", PICTURE)
+@experiment.claim("Each change, added to those before it, makes LeNet-5 more accurate.")
 def each_change(rows, options):
     return judge(gains(rows, ADDED))
 
 
-@experiment.claim("Each change alone, undone in the Deep LeNet, costs accuracy.", PICTURE)
+@experiment.claim("Each change alone, undone in the Deep LeNet, costs accuracy.")
 def each_change_undone(rows, options):
     return judge(gains(rows, ADDED_LAST))
 
@@ -164,7 +163,9 @@ def recipes(rows, options):
 
 
 @experiment.figure(
-    PICTURE, "From LeNet-5 to the Deep LeNet, {n_train:,} images of {data_name}", size=(9, 3.6)
+    "ablation.png",
+    "From LeNet-5 to the Deep LeNet, {n_train:,} images of {data_name}",
+    size=(9, 3.6),
 )
 def gain_of_each_change(rows, options, ax):
     places = np.arange(len(CHANGES))

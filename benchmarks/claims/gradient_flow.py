@@ -16,7 +16,6 @@ SATURATED = 0.01  # of the largest slope
 STARTS = {"LeCun's weights": [lab.UnitGain], "sklenet's weights": []}
 NETWORK = ["architecture", "start", "activation"]
 OTHERS = [name for name in lab.ACTIVATIONS if name != "sigmoid"]
-PICTURE = "gradient_flow.png"
 
 experiment = lab.Experiment(
     __name__,
@@ -136,30 +135,20 @@ def find(times, outcomes, whose, details=""):
     return lab.Finding(outcomes, effect, details)
 
 
-@experiment.claim(
-    "With LeCun's initial weights the sigmoid's gradient vanishes: its norm at C1 is less than a "
-    "tenth of that of each other activation.",
-    PICTURE,
-)
+@experiment.claim("From LeCun's weights the sigmoid has less than a tenth of the others' gradient.")
 def vanishes(rows, options):
     times = compare(rows, options, ["LeCun's weights"], "sigmoid", OTHERS)
     return find(times, [each.outcome(10) for each in times.values()], "that of the others")
 
 
-@experiment.claim(
-    "The logarithmic rectifier keeps the gradient: its norm at C1 is at least half of that of the "
-    "rectifier.",
-    PICTURE,
-)
+@experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient.")
 def is_kept(rows, options):
     times = compare(rows, options, STARTS, "relu", ["l_relu"])
     return find(times, [each.outcome(0.5) for each in times.values()], "it")
 
 
 @experiment.claim(
-    "Initial weights that suit the sigmoid prevent the vanishing: its norm at C1 is at least a "
-    "tenth of that of each other activation.",
-    PICTURE,
+    "From sklenet's weights the sigmoid has at least a tenth of the others' gradient."
 )
 def is_prevented(rows, options):
     times = compare(rows, options, ["sklenet's weights"], "sigmoid", OTHERS)
@@ -200,7 +189,9 @@ def saturated_below(rows, options):
 GRID = {"size": (10, 7), "panels": NETWORK[:2], "sharex": True, "sharey": True}
 
 
-@experiment.figure(PICTURE, "Before the training, {data_name} (bars: 95 % intervals)", **GRID)
+@experiment.figure(
+    "gradient_flow.png", "Before the training, {data_name} (bars: 95 % intervals)", **GRID
+)
 def norm_over_layers(rows, options, ax):
     initial = with_norm(rows[rows.epoch == 0])
     lab.draw_lines(ax, initial, "layer", "norm", "activation", options, lab.geometric_interval)

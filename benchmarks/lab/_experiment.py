@@ -56,8 +56,11 @@ class Experiment:
         self._measure = function
         return function
 
-    def claim(self, text, picture):
-        """Register `f(rows, options)`, which returns a Finding, or None for no claim."""
+    def claim(self, text, picture=None):
+        """Register `f(rows, options)`, which returns a Finding, or None for no claim.
+
+        `picture` is the one that shows it best, by default the first one.
+        """
 
         def register(function):
             self._claims.append((text, picture, function))
@@ -102,7 +105,11 @@ class Experiment:
 
     def judge(self, rows, options):
         """Return the claims with their findings, without those that have none."""
-        claims = [Claim(*claim, judge(rows, options)) for *claim, judge in self._claims]
+        first = next(iter(self._pictures), None)
+        claims = [
+            Claim(text, picture or first, judge(rows, options))
+            for text, picture, judge in self._claims
+        ]
         return [claim for claim in claims if claim.finding]
 
     def make_page(self, rows, run):

@@ -45,11 +45,6 @@ def sample_tuning_split(data, n_train):
     else:
         X, _, y, _ = fetch_mnist()
         n_validation = 10_000
-        if n_train > len(y) - n_validation:
-            raise ValueError(
-                f"argument --n-train: must be at most {len(y) - n_validation:,}, since recipes are "
-                f"chosen on {n_validation:,} of {len(y):,} training images, got {n_train:,}"
-            )
     return train_test_split(
         X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
     )
