@@ -19,7 +19,12 @@ OURS = "deep_lenet"
 FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # where the claims begin
 # What the images are, the axis of the picture, and the strengths on the digits and on MNIST.
 CORRUPTED = {
-    "shift": ("images shifted by 2 pixels or more", "Shift (pixels)", [0, 1, 2], range(7)),
+    "shift": (
+        f"images shifted by {FIRST_SHIFT} pixels or more",
+        "Shift (pixels)",
+        range(3),
+        range(7),
+    ),
     "rotate": ("rotated images", "Rotation (degrees)", [0, 20, 40, 60], range(0, 61, 10)),
     "scale": ("scaled images", "Scale", [0.7, 1, 1.3], [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5]),
     "blur": ("blurred images", "Gaussian blur (pixels)", [0, 0.5, 1], [0, 0.5, 1, 1.5, 2, 3]),
@@ -119,7 +124,7 @@ def as_digits(images):
 
 
 def with_cases(rows, options):
-    """Name the case of each row, and the part of the page that it is in; drop uncorrupted ones."""
+    """Name the case of each row, and its part of the page; drop corruptions that change nothing."""
     rows = rows[rows.strength != rows.corruption.map(UNCHANGED)]
     size = rows["size"].map("{:,} images".format)
     corrupted = rows.corruption + rows.strength.map(" {:g}".format)

@@ -19,11 +19,11 @@ class Refusal(Exception):
 
 
 @contextmanager
-def refusing(what=""):
-    """Raise errors of files and values as a Refusal that begins with what they are about."""
+def refusing(what="", errors=(OSError, ValueError)):
+    """Raise such errors as a Refusal that begins with what they are about."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except errors as error:
         raise Refusal(f"{what}{error}") from error
 
 
@@ -60,7 +60,7 @@ def report(experiment, rows, description, folder):
     page = experiment.make_page(rows, description)
     print(page)
     if folder:
-        with refusing(f"cannot write to {folder}: "):
+        with refusing(f"cannot make the pictures in {folder}: ", OSError):
             pictures = experiment.draw(rows, SimpleNamespace(**description["options"]))
             write_files(folder, {"README.md": page.encode(), **pictures})
         print(f"Written to {folder}")

@@ -65,8 +65,8 @@ def take_subset(X, y, n_train, seed, argument="--n-train"):
     n_classes = len(np.unique(y))
     if not n_classes <= n_train <= len(y) - n_classes:
         raise ValueError(
-            f"argument {argument}: must be all of the {len(y)} training images or, with and "
-            f"without one for each class, from {n_classes} to {len(y) - n_classes}, got {n_train}"
+            f"argument {argument}: must be from {n_classes} to {len(y) - n_classes}, or {len(y)} "
+            f"for all training images, got {n_train}"
         )
     X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
     return X, y
