@@ -16,30 +16,17 @@ from .. import lab
 from .corruptions import CORRUPTIONS
 
 OURS = "deep_lenet"
-FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # where the claims begin
+FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # from which on the claims count
+SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1]
 # What the images are, the axis of the picture, and the strengths on the digits and on MNIST.
 CORRUPTED = {
-    "shift": (
-        f"images shifted by {FIRST_SHIFT} pixels or more",
-        "Shift (pixels)",
-        range(3),
-        range(7),
-    ),
-    "rotate": ("rotated images", "Rotation (degrees)", [0, 20, 40, 60], range(0, 61, 10)),
+    "shift": ("images shifted by 2 pixels or more", "Shift (pixels)", range(3), range(7)),
+    "rotate": ("rotated images", "Rotation (degrees)", range(0, 61, 20), range(0, 61, 10)),
     "scale": ("scaled images", "Scale", [0.7, 1, 1.3], [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5]),
     "blur": ("blurred images", "Gaussian blur (pixels)", [0, 0.5, 1], [0, 0.5, 1, 1.5, 2, 3]),
-    "noise": (
-        "noisy images",
-        "Noise (share of range)",
-        [0, 0.2, 0.4],
-        [0, 0.1, 0.2, 0.3, 0.4, 0.6],
-    ),
+    "noise": ("noisy images", "Noise / range", [0, 0.2, 0.4], [0, 0.1, 0.2, 0.3, 0.4, 0.6]),
     "occlude": ("occluded images", "Square erased (pixels)", [0, 2, 4], [0, 4, 8, 10, 12]),
-    "invert": (
-        "images with less or inverted contrast",
-        "Share of the negative",
-        *[[0, 0.2, 0.4, 0.6, 0.8, 1]] * 2,
-    ),
+    "invert": ("images with less or inverted contrast", "Share of the negative", SHARES, SHARES),
 }
 UNCHANGED = {name: 1 if name == "scale" else 0 for name in CORRUPTED}
 
