@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from . import claims, readme, speed
-from .lab import Parser, Refusal, add_options, fill_in, redraw, run
+from .lab import Parser, Refusal, add_options, fill_in, judge_result, redraw, render, run
 
+FOLDER = Path(__file__).parent
 EXPERIMENTS = {each.name: each for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS)}
-RESULTS = Path(__file__).parent / "results"
 
 
 def main(argv=None):
@@ -33,13 +33,15 @@ def make_parser():
     names = runs.add_subparsers(required=True, metavar="NAME")
     for name, experiment in EXPERIMENTS.items():
         one = names.add_parser(name, help=experiment.question, description=experiment.question)
-        add_options(one, experiment.options)
+        add_options(one, experiment.defaults)
         one.add_argument("--out", type=Path, metavar="FOLDER", help="write the result here")
         one.set_defaults(command=run_one, name=name)
     again = commands.add_parser("redraw", help="remake page and pictures of a result")
     again.add_argument("name", choices=EXPERIMENTS, metavar="NAME")
     again.add_argument("--out", type=Path, metavar="FOLDER", help="default: results/NAME")
     again.set_defaults(command=redraw_one)
+    page = commands.add_parser("claims", help="write benchmarks/README.md from the results")
+    page.set_defaults(command=write_readme)
     numbers = commands.add_parser("readme", help="update the numbers of README.md")
     numbers.add_argument("--check", action="store_true", help="fail unless they are up to date")
     numbers.set_defaults(command=update_readme)
@@ -48,11 +50,23 @@ def make_parser():
 
 def run_one(parsed, command):
     experiment = EXPERIMENTS[parsed.name]
-    run(experiment, fill_in(parsed, experiment.options), parsed.out, command)
+    run(experiment, fill_in(parsed, experiment.defaults), parsed.out, command)
 
 
 def redraw_one(parsed, command):
-    redraw(EXPERIMENTS[parsed.name], parsed.out or RESULTS / parsed.name)
+    redraw(EXPERIMENTS[parsed.name], parsed.out or FOLDER / "results" / parsed.name)
+
+
+def write_readme(parsed, command):
+    (FOLDER / "README.md").write_text(make_readme(), encoding="utf-8")
+
+
+def make_readme():
+    """Return the page `benchmarks/README.md`, from the results."""
+    judged = {
+        each: judge_result(each, FOLDER / "results" / each.name) for each in claims.EXPERIMENTS
+    }
+    return render("readme.md", claims=judged, speed=speed.EXPERIMENTS)
 
 
 def update_readme(parsed, command):

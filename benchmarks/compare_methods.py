@@ -35,30 +35,32 @@ def main(argv=None):
 
 def make_parser():
     parser = lab.Parser("compare_methods.py", description=__doc__.splitlines()[0])
-    add, count = parser.add_argument, lab.whole_number
+    add, number = parser.add_argument, {"type": lab.positive, "metavar": "N"}
     add(
         "--data",
         default="digits",
         help="'digits' (scikit-learn's, 8x8), 'mnist' (from SKLENET_DATA, else fetched), or a "
         "folder with the four IDX files of a data set like MNIST; default: digits",
     )
-    add("--n-train", type=count(1), metavar="N", help="training images; default: all")
+    add("--n-train", **number, help="training images; default: all")
     cv_help = "folds of a cross-validation instead of a test set; default: 5 for the digits"
-    add("--cv", type=count(2), metavar="FOLDS", help=cv_help)
+    add("--cv", **number, help=cv_help)
     add("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
     tune_help = "search the settings by 3-fold cross-validation, which counts as fit time"
     add("--tune", action="store_true", help=tune_help)
     add("--device", default="auto", help="of the networks: cpu, cuda, mps; default: auto")
     add("--accelerate", action="store_true", help="the SVM and KNN of scikit-learn-intelex")
-    add("--seed", type=count(0, 2**32 - 1), default=0, metavar="N", help="default: 0")
+    add("--seed", type=int, default=0, metavar="N", help="default: 0")
     n_jobs_help = "fits at the same time; with more than 1, the default, times are not comparable"
-    add("--n-jobs", type=count(1, 1000), default=1, metavar="N", help=n_jobs_help)
+    add("--n-jobs", **number, default=1, help=n_jobs_help)
     add("--out", type=Path, metavar="FOLDER", help="write the table and the pictures here")
     return parser
 
 
 def compare(options, command):
     resolve_device(options.device)
+    if not 0 <= options.seed < 2**32:
+        raise ValueError(f"argument --seed: must be from 0 to {2**32 - 1}, got {options.seed}")
     for option, package in {"accelerate": "sklearnex", "out": "matplotlib"}.items():
         if getattr(options, option) and find_spec(package) is None:
             raise lab.Refusal(f"argument --{option}: needs {package}, which is not installed")

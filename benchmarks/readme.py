@@ -74,7 +74,7 @@ def seconds_to_99(results, contender):
 def fitted(results, contender):
     """Return the means of the trials: seconds and accuracy of a fitted model."""
     rows, _ = results("time_to_accuracy")
-    return rows[rows.contender == contender].groupby("trial").last().mean()
+    return rows[rows.contender == contender].groupby("trial")[["seconds", "accuracy"]].last().mean()
 
 
 def speedup(results, ours, other):

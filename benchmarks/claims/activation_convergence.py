@@ -1,4 +1,5 @@
-"""Does LeNet-5 learn slowly because of its sigmoid, and does the logarithmic rectifier cure that?"""
+"""Does LeNet-5 learn slowly because of its sigmoid, and does the logarithmic rectifier
+cure that?"""
 
 from functools import partial
 
@@ -10,31 +11,23 @@ from sklenet import DeepLeNetClassifier, LReLU
 from .. import lab
 
 SGD, RECIPE = "plain SGD", "default recipe"
-# Parameters, callbacks, and first guesses of the learning rate as powers of the square root of ten.
-SETTINGS = {
-    SGD: (
-        {"optimizer": "sgd", "lr_schedule": "constant", "label_smoothing": 0.0},
-        [lab.UnitGain],
-        [-2, 0],
-    ),
-    RECIPE: ({}, [], [-5]),
+PARAMETERS = {
+    SGD: {"optimizer": "sgd", "lr_schedule": "constant", "label_smoothing": 0.0},
+    RECIPE: {},
 }
-POWERS = range(-10, 5)  # learning rates from 1e-5 to 100
+# Learning rates are powers of the square root of ten, from 1e-5 to 100; these are tried first.
+POWERS, FIRST_POWERS = range(-10, 5), {SGD: [-2, 0], RECIPE: [-5]}
 SUITED = "sigmoid, sklenet's weights"
-OTHERS = [name for name in lab.ACTIVATIONS if name != "l_relu"]
 BETAS = {f"l_relu, beta {beta:g}": beta for beta in (0.5, 2, 4)}
-GOALS = [0.95, 0.98]
+GOALS = ["0.95", "0.98"]
 DIVERGED = {"accuracy": 0.0, "seconds": 0.0, "loss": 1e9}  # the worst: it is never chosen
 NETWORK = ["setting", "architecture", "activation"]
 
 experiment = lab.Experiment(
-    "activation_convergence",
+    __name__,
     __doc__,
-    options={
-        "trials": lab.Option("trials, each with another seed", 5, 3, minimum=2, maximum=100),
-        "n_train": lab.Option("training images", 150, 10_000, minimum=20),
-        "epochs": lab.Option("epochs of a training", 5, 10, minimum=1, maximum=1000),
-    },
+    digits={"trials": 5, "n_train": 150, "epochs": 5},
+    mnist={"trials": 3, "n_train": 10_000, "epochs": 10},
 )
 experiment.images(lab.sample_tuned_trials)
 
@@ -43,7 +36,7 @@ experiment.images(lab.sample_tuned_trials)
 def cells(options):
     networks = [
         (setting, architecture, activation)
-        for setting in SETTINGS
+        for setting in PARAMETERS
         for architecture in lab.ARCHITECTURES
         for activation in (*lab.ACTIVATIONS, SUITED)
         if (setting, activation) != (RECIPE, SUITED)
@@ -67,50 +60,43 @@ def tune(network):
 
     It goes up and down by factors of the square root of ten until its neighbors are worse.
     """
-    scores, (*_, powers) = {}, SETTINGS[network[0]]
+    scores, powers = {}, FIRST_POWERS[network[0]]
     while powers:
         for power in powers:
             last = yield make_cell("validation", 0, network, 10 ** (power / 2))
             scores[power] = last["accuracy"], -last["loss"]
         best = max(scores, key=scores.get)
-        powers = [
-            power for power in (best - 1, best + 1) if power in POWERS and power not in scores
-        ]
+        powers = [p for p in (best - 1, best + 1) if p in POWERS and p not in scores]
     return 10 ** (best / 2)
 
 
 @experiment.measure
 def curve(stage, trial, setting, architecture, activation, lr, *, images, options):
-    """Return accuracy, seconds and loss after each epoch, of a validation after the last one."""
+    """Return accuracy, seconds and loss after each epoch, for validation after the last one."""
     X, X_test, y, y_test = images[stage][trial]
     clock = lab.AccuracyClock(X_test, y_test)
-    parameters, callbacks, _ = SETTINGS[setting]
-    if activation == SUITED:
-        callbacks = []
+    start = [lab.UnitGain()] if setting == SGD and activation != SUITED else []
     classifier = DeepLeNetClassifier(
         make_activation(activation),
         **lab.ARCHITECTURES[architecture],
-        **parameters,
+        **PARAMETERS[setting],
         lr=lr,
         max_epochs=options.epochs,
         precision=lab.resolve_precision(),  # as for a name; "auto" is float32 for a callable
-        callbacks=[*(callback() for callback in callbacks), clock],
+        callbacks=[*start, clock],
         random_state=trial,
     )
     try:
         classifier.fit(X, y)
-        points = zip(clock.points, classifier.loss_curve_, strict=True)
         points = [
             {"accuracy": accuracy, "seconds": seconds, "loss": loss}
-            for (seconds, accuracy), loss in points
+            for (seconds, accuracy), loss in zip(clock.points, classifier.loss_curve_, strict=True)
         ]
     except ValueError as error:
         if not any(sign in str(error) for sign in ("diverged", "overflows")):
             raise
         points = [DIVERGED] * options.epochs
-    rows = [
-        {"epoch": epoch, **point, "n_test": len(y_test)} for epoch, point in enumerate(points, 1)
-    ]
+    rows = [{"epoch": i, **point, "n_test": len(y_test)} for i, point in enumerate(points, 1)]
     return rows if stage == "test" else rows[-1]
 
 
@@ -122,18 +108,17 @@ def make_activation(name):
 
 def summarize(rows):
     """Return the final accuracy of each training, and when it reaches each goal."""
-    lines = []
-    for names, run in rows[rows.stage == "test"].groupby([*NETWORK, "trial", "lr"], sort=False):
-        line = {
-            **dict(zip([*NETWORK, "trial", "lr"], names, strict=True)),
-            "final": run.accuracy.iloc[-1],
-        }
+    runs = []
+    tested = rows[rows.stage == "test"]
+    for names, run in tested.groupby([*NETWORK, "trial", "lr"], sort=False):
+        line = dict(zip([*NETWORK, "trial", "lr"], names, strict=True))
+        line["final"] = run.accuracy.iloc[-1]
         for goal in GOALS:
-            epochs = epochs_to(goal, run.accuracy)
-            seconds = np.interp(epochs, [0, *run.epoch], [0, *run.seconds])
-            line |= {f"epochs to {goal:g}": epochs, f"seconds to {goal:g}": seconds}
-        lines.append(line)
-    return pd.DataFrame(lines)
+            epochs = epochs_to(float(goal), run.accuracy)
+            line[f"epochs to {goal}"] = epochs
+            line[f"seconds to {goal}"] = np.interp(epochs, [0, *run.epoch], [0, *run.seconds])
+        runs.append(line)
+    return pd.DataFrame(runs)
 
 
 def epochs_to(goal, accuracies):
@@ -148,98 +133,61 @@ def epochs_to(goal, accuracies):
     return last + (goal - curve[last]) / (curve[last + 1] - curve[last])
 
 
-def compare(rows, options, column, pairs, **spec):
-    """Return the finding that a column is larger for the first network, of {case: pair}."""
-    values = summarize(rows).pivot(index="trial", columns=NETWORK, values=column)
-    ratio = lab.training_overlap(options.data, options.trials)
-    differences = {
-        case: lab.interval(values[a] - values[b], ratio) for case, (a, b) in pairs.items()
-    }
-    return lab.judge_differences(differences, **spec)
+def compare(rows, options, column, setting, ours, others):
+    runs = summarize(rows)
+    runs = runs[(runs.setting == setting) & runs.activation.isin([ours, *others])]
+    return lab.leads(runs, column, "activation", ours, "architecture", options)
 
 
-def compare_epochs(rows, options, activations):
-    pairs = {
-        f"{activation} on {architecture}": (
-            (SGD, architecture, "sigmoid"),
-            (SGD, architecture, activation),
-        )
-        for architecture in lab.ARCHITECTURES
-        for activation in activations
-    }
-    finding = compare(rows, options, f"epochs to {GOALS[0]:g}", pairs, spec="+.1f", unit=" epochs")
+def judge_epochs(rows, options, others):
+    leads = compare(rows, options, f"epochs to {GOALS[0]}", SGD, "sigmoid", others)
+    finding = lab.judge(leads, "+.1f", " epochs")
     return finding._replace(effect=f"{finding.effect} Never counts as {options.epochs + 1}.")
 
 
-@experiment.claim(
-    f"By plain SGD from LeCun's weights the sigmoid needs more epochs to reach {GOALS[0]:g} than "
-    "every other activation.",
-    "error_per_epoch.png",
-)
+@experiment.claim("By plain SGD the sigmoid needs more epochs to 0.95 than each other activation.")
 def sigmoid_is_slow(rows, options):
-    return compare_epochs(rows, options, [name for name in lab.ACTIVATIONS if name != "sigmoid"])
+    return judge_epochs(rows, options, lab.ACTIVATIONS)
 
 
-@experiment.claim(
-    f"From initial weights that suit it the sigmoid needs fewer epochs to reach {GOALS[0]:g} than "
-    "from LeCun's, by plain SGD.",
-    "error_per_epoch.png",
-)
+@experiment.claim("From weights that suit it the sigmoid needs fewer epochs to 0.95 by plain SGD.")
 def suited_weights_are_faster(rows, options):
-    return compare_epochs(rows, options, [SUITED])
+    return judge_epochs(rows, options, [SUITED])
 
 
-def l_relu_is_more_accurate(setting, rows, options):
-    pairs = {
-        f"{architecture} against {name}": (
-            (setting, architecture, "l_relu"),
-            (setting, architecture, name),
-        )
-        for architecture in lab.ARCHITECTURES
-        for name in OTHERS
-    }
-    return compare(rows, options, "final", pairs)
+@experiment.claim("By plain SGD l_relu ends more accurate than each other activation.")
+def l_relu_is_better_by_sgd(rows, options):
+    return lab.judge(compare(rows, options, "final", SGD, "l_relu", lab.ACTIVATIONS))
 
 
-for setting, where in ((SGD, "plain SGD, from LeCun's weights"), (RECIPE, RECIPE)):
-    text = f"The logarithmic rectifier ends more accurate than each other activation ({where})."
-    experiment.claim(text, "error_per_epoch.png")(partial(l_relu_is_more_accurate, setting))
+@experiment.claim("By the default recipe l_relu ends more accurate than each other activation.")
+def l_relu_is_better(rows, options):
+    return lab.judge(compare(rows, options, "final", RECIPE, "l_relu", lab.ACTIVATIONS))
 
 
-@experiment.claim(
-    "The Deep LeNet ends more accurate with a beta of 1 than with 0.5, 2 or 4 (default recipe).",
-    "beta.png",
-)
-def beta_of_one_is_best(rows, options):
-    pairs = {
-        name.removeprefix("l_relu, "): (
-            (RECIPE, "Deep LeNet", "l_relu"),
-            (RECIPE, "Deep LeNet", name),
-        )
-        for name in BETAS
-    }
-    return compare(rows, options, "final", pairs) if options.data == "mnist" else None
+@experiment.claim("With β = 1 the Deep LeNet ends more accurate than with 0.5, 2 or 4.", "beta.png")
+def beta_of_one_is_better(rows, options):
+    return lab.judge(compare(rows, options, "final", RECIPE, "l_relu", BETAS))
 
 
 @experiment.table
 def settings(rows, options):
     """Return a table for each setting."""
-    ratio = lab.training_overlap(options.data, options.trials)
-    tables = {setting: [] for setting in SETTINGS}
-    for (setting, architecture, activation), runs in summarize(rows).groupby(NETWORK, sort=False):
-        line = {"network": f"{architecture}, {activation}", "rate": f"{runs.lr.iloc[0]:.2g}"}
+    tables = {setting: [] for setting in PARAMETERS}
+    for (setting, *network), runs in summarize(rows).groupby(NETWORK, sort=False):
+        line = {"network": ", ".join(network), "rate": f"{runs.lr.iloc[0]:.2g}"}
         for goal in GOALS:
-            reached = runs[f"epochs to {goal:g}"] <= options.epochs
-            for column in (f"epochs to {goal:g}", f"seconds to {goal:g}"):
-                if reached.all():
-                    line[column] = f"{lab.interval(runs[column], ratio):.1f}"
-                elif reached.any():
-                    line[column] = (
-                        f"{runs[column][reached].mean():.1f} ({reached.sum()} of {len(runs)})"
-                    )
+            reached = runs[runs[f"epochs to {goal}"] <= options.epochs]
+            missed = f" ({len(reached)} of {len(runs)})"
+            for column, never in ((f"epochs to {goal}", "never"), (f"seconds to {goal}", "")):
+                if len(reached) == len(runs):
+                    line[column] = f"{lab.interval(runs[column], lab.overlap(options)):.1f}"
                 else:
-                    line[column] = "never" if column.startswith("epochs") else ""
-        tables[setting].append({**line, "final accuracy": f"{lab.interval(runs.final, ratio):.4f}"})
+                    line[column] = (
+                        f"{reached[column].mean():.1f}{missed}" if len(reached) else never
+                    )
+        line["final accuracy"] = f"{lab.interval(runs.final, lab.overlap(options)):.4f}"
+        tables[setting].append(line)
     return {setting: pd.DataFrame(lines) for setting, lines in tables.items()}
 
 
@@ -249,56 +197,45 @@ def n_diverged(rows, options):
     return int((last.loss == DIVERGED["loss"]).sum())
 
 
-def draw_curves(rows, options, axes, column, ylabel, **limits):
-    ratio = lab.training_overlap(options.data, options.trials)
-    rows = rows[rows.stage == "test"].assign(error=100 - 100 * rows.accuracy)
-    for line, architecture in zip(axes, lab.ARCHITECTURES, strict=True):
-        for ax, setting in zip(line, SETTINGS, strict=True):
-            part = rows[(rows.architecture == architecture) & (rows.setting == setting)]
-            for number, activation in enumerate([*lab.ACTIVATIONS, SUITED]):
-                curves = part[part.activation == activation].groupby("epoch")[column]
-                if len(curves):
-                    points = curves.apply(lab.interval, ratio)
-                    has_band = activation in ("l_relu", "sigmoid")  # more would hide each other
-                    lab.draw_curve(ax, points.index, points, number, has_band, label=activation)
-            ax.set_title(f"{architecture}, {setting}", fontsize=10)
-            ax.set(xlabel="Epoch", ylabel=ylabel, **limits)
-            ax.xaxis.get_major_locator().set_params(integer=True)
-            ax.label_outer()
-    legend = axes[0, 0].get_legend_handles_labels()
-    axes[0, 0].figure.legend(*legend, loc="outside right", frameon=False)
-
-
-GRID = {"size": (8.9, 6.5), "panels": (2, 2), "sharey": True}
+GRID = {"size": (8.9, 6.5), "panels": NETWORK[:2], "sharex": True, "sharey": True}
 TITLE = "{n_train:,} training images of {data_name} (bands: 95 % intervals of l_relu and sigmoid)"
 
 
+def draw_curves(rows, options, ax, column):
+    rows = rows[(rows.stage == "test") & ~rows.activation.isin(BETAS)]
+    rows = rows.assign(error=100 - 100 * rows.accuracy)
+    bands = ["l_relu", "sigmoid"]  # more would hide each other
+    lab.draw_lines(ax, rows, "epoch", column, "activation", options, bands=bands)
+    ax.set_xlabel("Epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
 @experiment.figure("error_per_epoch.png", TITLE, **GRID)
-def error_per_epoch(rows, options, axes):
-    draw_curves(rows, options, axes, "error", "Test error (percent)", yscale="log", ylim=(0.5, 100))
-    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+def error_per_epoch(rows, options, ax):
+    draw_curves(rows, options, ax, "error")
+    ax.set(ylabel="Test error (percent)", yscale="log", ylim=(0.5, 100))
+    ax.yaxis.set_major_formatter("{x:g}")
 
 
 @experiment.figure("loss_per_epoch.png", TITLE, **GRID)
-def loss_per_epoch(rows, options, axes):
-    draw_curves(rows, options, axes, "loss", "Training loss (nats)", ylim=(0, 3.5))
+def loss_per_epoch(rows, options, ax):
+    draw_curves(rows, options, ax, "loss")
+    ax.set(ylabel="Training loss (nats)", ylim=(0, 3.5))
 
 
 @experiment.figure(
     "beta.png",
     "Deep LeNet, default recipe, {n_train:,} images of {data_name} (bars: 95 % intervals)",
     size=(7, 3.8),
-    data="mnist",
+    data=["mnist"],
 )
-def beta(rows, options, ax):
-    runs = summarize(rows)
-    runs = runs[(runs.setting == RECIPE) & (runs.architecture == "Deep LeNet")]
-    betas = {0.5: "l_relu, beta 0.5", 1: "l_relu", 2: "l_relu, beta 2", 4: "l_relu, beta 4"}
-    errors = [
-        lab.interval(100 - 100 * runs[runs.activation == name].final) for name in betas.values()
-    ]
-    lab.draw_estimates(ax, list(betas), errors, 0)
-    ax.set_xscale("log")
-    ax.set_xticks(list(betas), [f"{beta:g}" for beta in betas])
+def error_over_beta(rows, options, ax):
+    runs = summarize(rows).query(f"setting == '{RECIPE}' and architecture == 'Deep LeNet'")
+    runs = runs.assign(
+        beta=runs.activation.map({"l_relu": 1, **BETAS}), error=100 - 100 * runs.final
+    )
+    points = lab.estimate(runs.sort_values("beta"), "error", "beta", options)
+    lab.draw_line(ax, points, 0)
+    ax.set(xscale="log", xlabel="β of the logarithmic rectifier", ylabel="Test error (percent)")
+    ax.set_xticks(points.index, [f"{beta:g}" for beta in points.index])
     ax.set_xticks([], minor=True)
-    ax.set(xlabel="β of the logarithmic rectifier", ylabel="Test error (percent)")

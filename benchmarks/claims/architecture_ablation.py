@@ -26,7 +26,6 @@ RECIPES = {
     "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
     "mnist": [(5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],
 }
-PICTURE = "ablation.png"
 
 
 def name_of(changes):
@@ -41,13 +40,10 @@ ADDED = [(after[-1], name_of(before), name_of(after)) for before, after in pairw
 ADDED_LAST = [(change, name_of(others), "Deep LeNet") for change, others in OTHERS.items()]
 
 experiment = lab.Experiment(
-    "architecture_ablation",
+    __name__,
     __doc__,
-    options={
-        "trials": lab.Option("trials, each with another seed", 5, 4, minimum=2, maximum=100),
-        "n_train": lab.Option("training images", 250, 10_000, minimum=20),
-        "epochs": lab.Option("epochs of a training", 10, 10, minimum=1, maximum=1000),
-    },
+    digits={"trials": 5, "n_train": 250, "epochs": 10},
+    mnist={"trials": 4, "n_train": 10_000, "epochs": 10},
 )
 experiment.images(lab.sample_tuned_trials)
 
@@ -56,20 +52,18 @@ experiment.images(lab.sample_tuned_trials)
 def cells(options):
     chosen = []
     for network in NETWORKS:
-        accuracies = {}
-        for recipe in RECIPES[options.data]:
-            measured = yield make_cell("validation", 0, network, recipe)
-            accuracies[recipe] = measured["accuracy"]
-        chosen.append((network, max(accuracies, key=accuracies.get)))
+        accuracies = []
+        recipes = [
+            {"network": network, "lr": lr, "weight_decay": weight_decay}
+            for lr, weight_decay in RECIPES[options.data]
+        ]
+        for recipe in recipes:
+            measured = yield {"stage": "validation", "trial": 0, **recipe}
+            accuracies.append(measured["accuracy"])
+        chosen.append(recipes[np.argmax(accuracies)])
     for trial in range(options.trials):
-        for network, recipe in chosen:
-            yield make_cell("test", trial, network, recipe)
-
-
-def make_cell(stage, trial, network, recipe):
-    lr, weight_decay = recipe
-    cell = {"stage": stage, "trial": trial, "network": network}
-    return {**cell, "lr": lr, "weight_decay": weight_decay}
+        for recipe in chosen:
+            yield {"stage": "test", "trial": trial, **recipe}
 
 
 @experiment.measure
@@ -98,11 +92,11 @@ class Gain(NamedTuple):
     change: str
     before: str
     after: str
-    difference: lab.Estimate
+    estimate: lab.Estimate
     p: float
 
     def __str__(self):
-        return f"{self.difference:+.4f}, {lab.format_p(self.p)}"
+        return f"{self.estimate:+.4f}, {lab.format_p(self.p)}"
 
 
 def gains(rows, pairs):
@@ -110,28 +104,28 @@ def gains(rows, pairs):
     ratio = (tested.n_test / tested.n_train).iloc[0]
     accuracies = tested.pivot(index="trial", columns="network", values="accuracy")
     for change, before, after in pairs:
-        having, without = accuracies[after], accuracies[before]
-        difference = lab.interval(having - without, ratio)
-        yield Gain(change, before, after, difference, corrected_t_test(having, without, ratio))
+        scores = accuracies[after], accuracies[before]
+        estimate = lab.interval(scores[0] - scores[1], ratio)
+        yield Gain(change, before, after, estimate, corrected_t_test(*scores, ratio))
 
 
 def judge(gains):
     gains = list(gains)
     effect = "; ".join(f"{gain.change} {gain}" for gain in gains)
-    return lab.Finding([gain.difference.outcome() for gain in gains], f"{effect}.")
+    return lab.Finding([gain.estimate.outcome() for gain in gains], f"{effect}.")
 
 
-@experiment.claim("All changes together make LeNet-5 more accurate.", PICTURE)
+@experiment.claim("All changes together make LeNet-5 more accurate.")
 def all_changes(rows, options):
     return judge(gains(rows, [("all changes", "LeNet-5", "Deep LeNet")]))
 
 
-@experiment.claim("Each change, added to those before it, makes LeNet-5 more accurate.", PICTURE)
+@experiment.claim("Each change, added to those before it, makes LeNet-5 more accurate.")
 def each_change(rows, options):
     return judge(gains(rows, ADDED))
 
 
-@experiment.claim("Each change alone, undone in the Deep LeNet, costs accuracy.", PICTURE)
+@experiment.claim("Each change alone, undone in the Deep LeNet, costs accuracy.")
 def each_change_undone(rows, options):
     return judge(gains(rows, ADDED_LAST))
 
@@ -141,19 +135,20 @@ def networks(rows, options):
     lines = [("LeNet-5", "LeNet-5", "")]
     lines += [(f"+ {gain.change}", gain.after, gain) for gain in gains(rows, ADDED)]
     lines += [(f"all but {gain.change}", gain.before, gain) for gain in gains(rows, ADDED_LAST)]
-    ratio = lab.training_overlap(options.data, options.trials)
-    tested = dict(list(rows[rows.stage == "test"].groupby("network")))
-    return pd.DataFrame(
-        {
-            "network": label,
-            "accuracy": f"{lab.interval(runs.accuracy, ratio):.4f}",
-            "gain of the change": gain,
-            "parameters": f"{runs.parameters.iloc[0]:,}",
-            "fit (s)": f"{runs.fit_s.median():.1f}",
-            "lr, weight decay": f"{runs.lr.iloc[0]:g}, {runs.weight_decay.iloc[0]:g}",
-        }
-        for label, runs, gain in [(label, tested[name], gain) for label, name, gain in lines]
-    )
+    labels, names, texts = zip(*lines, strict=True)
+    tested = rows[rows.stage == "test"]
+    accuracies = lab.estimate(tested, "accuracy", "network", options)
+    runs = tested.groupby("network")
+    recipes = runs[["lr", "weight_decay"]].first().apply(lambda row: "{:g}, {:g}".format(*row), 1)
+    columns = {
+        "accuracy": accuracies.map("{:.4f}".format),
+        "parameters": runs.parameters.first().map("{:,}".format),
+        "fit (s)": runs.fit_s.median().map("{:.1f}".format),
+        "lr, weight decay": recipes,
+    }
+    table = pd.DataFrame(columns).loc[list(names)]
+    table.insert(1, "gain of the change", texts)
+    return table.set_axis(labels).rename_axis("network")
 
 
 @experiment.table
@@ -168,18 +163,22 @@ def recipes(rows, options):
 
 
 @experiment.figure(
-    PICTURE, "From LeNet-5 to the Deep LeNet, {n_train:,} images of {data_name}", size=(9, 3.6)
+    "ablation.png",
+    "From LeNet-5 to the Deep LeNet, {n_train:,} images of {data_name}",
+    size=(9, 3.6),
 )
-def ablation(rows, options, ax):
-    heights = np.arange(len(CHANGES))
-    for number, (pairs, label) in enumerate(
-        [(ADDED, "added to those above it"), (ADDED_LAST, "added last")]
+def gain_of_each_change(rows, options, ax):
+    places = np.arange(len(CHANGES))
+    for number, (label, pairs) in enumerate(
+        {"added to those above it": ADDED, "added last": ADDED_LAST}.items()
     ):
-        points = [100 * np.array(gain.difference) for gain in gains(rows, pairs)]
-        style = {"linestyle": "none", "horizontal": True, "label": label}
-        lab.draw_estimates(ax, heights + 0.2 * number - 0.1, points, number, **style)
+        points = [100 * np.array(gain.estimate) for gain in gains(rows, pairs)]
+        mean, low, high = np.transpose(points)
+        style = {"fmt": lab.MARKERS[number], "color": lab.COLORS[number], "label": label}
+        heights = places + 0.2 * number - 0.1
+        ax.errorbar(mean, heights, xerr=(mean - low, high - mean), capsize=4, **style)
     ax.axvline(0, color="0.5", linewidth=1)
-    ax.set_yticks(heights, CHANGES)
+    ax.set_yticks(places, CHANGES)
     ax.invert_yaxis()
     ax.set_xlabel("Gain in accuracy and its 95 % interval (percentage points)")
     ax.figure.legend(loc="outside right", title="Each change", frameon=False)

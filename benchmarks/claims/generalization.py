@@ -2,6 +2,7 @@
 
 from functools import partial
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,41 +16,28 @@ from .. import lab
 from .corruptions import CORRUPTIONS
 
 OURS = "deep_lenet"
-RIVALS = [name for name in METHODS if name != OURS]
 FIRST_SIZE, FIRST_SHIFT = 1_000, 2  # from which on the claims count
-# Images of MNIST have 28 x 28 pixels, the digits 8 x 8.
-STRENGTHS = {
-    "shift": {"digits": [0, 1, 2], "mnist": [0, 1, 2, 3, 4, 5, 6]},
-    "rotate": {"digits": [0, 20, 40, 60], "mnist": [0, 10, 20, 30, 40, 50, 60]},
-    "scale": {"digits": [0.7, 1, 1.3], "mnist": [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5]},
-    "blur": {"digits": [0, 0.5, 1], "mnist": [0, 0.5, 1, 1.5, 2, 3]},
-    "noise": {"digits": [0, 0.2, 0.4], "mnist": [0, 0.1, 0.2, 0.3, 0.4, 0.6]},
-    "occlude": {"digits": [0, 2, 4], "mnist": [0, 4, 8, 10, 12]},
-    "invert": {"digits": [0, 0.4, 1], "mnist": [0, 0.2, 0.4, 0.6, 0.8, 1]},
-}
-UNCHANGED = {name: 1 if name == "scale" else 0 for name in STRENGTHS}
+SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1]
+# What the images are, the axis of the picture, and the strengths on the digits and on MNIST.
 CORRUPTED = {
-    "shift": (f"images shifted by {FIRST_SHIFT} pixels or more", "Shift (pixels)"),
-    "rotate": ("rotated images", "Rotation (degrees)"),
-    "scale": ("scaled images", "Scale (1: as trained)"),
-    "blur": ("blurred images", "Blur, Gaussian (pixels)"),
-    "noise": ("noisy images", "Noise (share of the range)"),
-    "occlude": ("occluded images", "Square erased (pixels)"),
-    "invert": ("images with less or inverted contrast", "Towards the negative (1)"),
+    "shift": ("images shifted by 2 pixels or more", "Shift (pixels)", range(3), range(7)),
+    "rotate": ("rotated images", "Rotation (degrees)", range(0, 61, 20), range(0, 61, 10)),
+    "scale": ("scaled images", "Scale", [0.7, 1, 1.3], [0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.5]),
+    "blur": ("blurred images", "Gaussian blur (pixels)", [0, 0.5, 1], [0, 0.5, 1, 1.5, 2, 3]),
+    "noise": ("noisy images", "Noise / range", [0, 0.2, 0.4], [0, 0.1, 0.2, 0.3, 0.4, 0.6]),
+    "occlude": ("occluded images", "Square erased (pixels)", [0, 2, 4], [0, 4, 8, 10, 12]),
+    "invert": ("images with less or inverted contrast", "Share of the negative", SHARES, SHARES),
 }
+UNCHANGED = {name: 1 if name == "scale" else 0 for name in CORRUPTED}
 
 experiment = lab.Experiment(
-    "generalization",
+    __name__,
     __doc__,
-    options={
-        "trials": lab.Option("trials, each with another seed", 5, 5, minimum=2, maximum=100),
-        "sizes": lab.Option(
-            "numbers of training images",
-            digits=[50, 200, 1_000],
-            mnist=[100, 300, 1_000, 3_000, 10_000, 30_000, 60_000],
-            minimum=20,
-        ),
-        "accelerate": lab.Option("use SVM and KNN of scikit-learn-intelex", False, True),
+    digits={"trials": 5, "sizes": [50, 200, 1_000], "accelerate": False},
+    mnist={
+        "trials": 5,
+        "sizes": [100, 300, 1_000, 3_000, 10_000, 30_000, 60_000],
+        "accelerate": True,
     },
 )
 
@@ -82,161 +70,117 @@ def cells(options):
 
 @experiment.measure
 def accuracies(trained_on, trial, size, method, *, images, options):
-    """Score on the same data set and, after the largest training, on corrupted and other images."""
+    """Score on clean images and, after the largest training, on corrupted and other images."""
     X, X_test, y, y_test = images[trained_on][trial]
-    n_train = min(size, len(y))
+    size = min(size, len(y))
     contender = make_method(method, random_state=trial)
     if options.accelerate:
         contender = lab.accelerate(contender)
-    contender.fit(*lab.take_subset(X, y, n_train, trial))
-
-    def score(X, y, tested_on=trained_on, corruption="clean", strength=0):
-        test = {"tested_on": tested_on, "corruption": corruption, "strength": strength}
-        counts = {"n_train": n_train, "n_test": len(y)}
-        return {**test, **counts, "accuracy": contender.score(X, y)}
-
-    rows = [score(X_test, y_test)]
-    if size < max(options.sizes):
-        return rows
-    if trained_on == options.data:
-        for name, strengths in STRENGTHS.items():
-            for strength in strengths[options.data]:
-                corrupted = CORRUPTIONS[name](X_test, strength, np.random.RandomState(trial))
-                rows.append(score(corrupted, y_test, corruption=name, strength=strength))
-    for tested_on in images:
-        if tested_on != trained_on:
-            _, X_other, _, y_other = images[tested_on][trial]
+    contender.fit(*lab.take_subset(X, y, size, trial))
+    tests = [(trained_on, None, 0, X_test, y_test)]
+    if size == min(max(options.sizes), len(y)):
+        for corruption, (*_, on_digits, on_mnist) in CORRUPTED.items():
+            for strength in {"digits": on_digits, "mnist": on_mnist}[options.data]:
+                if trained_on == options.data:
+                    random_state = np.random.RandomState(trial)
+                    corrupted = CORRUPTIONS[corruption](X_test, strength, random_state)
+                    tests.append((trained_on, corruption, strength, corrupted, y_test))
+        for other in images.keys() - {trained_on}:
+            _, X_other, _, y_other = images[other][trial]
             convert = {"mnist": as_mnist, "digits": as_digits}[trained_on]
-            rows.append(score(convert(X_other), y_other, tested_on))
-    return rows
+            tests.append((other, None, 0, convert(X_other), y_other))
+    columns = ["tested_on", "corruption", "strength", "accuracy", "n_train", "n_test"]
+    return [
+        dict(zip(columns, (*test, contender.score(X, y), size, len(y)), strict=True))
+        for *test, X, y in tests
+    ]
 
 
 def as_mnist(digits):
-    """Enlarge scikit-learn's digits to 20 x 20 pixels, the box of MNIST's, and pad them to 28 x 28.
-
-    Their pixels, 0 to 16, become 0 to 255.
-    """
+    """Enlarge scikit-learn's digits, 0 to 16, to MNIST's: 20 x 20 pixels, 0 to 255, in 28 x 28."""
     pixels = torch.from_numpy(digits).float()[:, None] * (255 / 16)
     boxes = functional.interpolate(pixels, size=20, mode="bilinear", align_corners=False)
     return functional.pad(boxes, (4, 4, 4, 4))[:, 0].round().byte().numpy()
 
 
 def as_digits(images):
-    """Reduce the inner 20 x 20 pixels of MNIST's images, which hold the digit, to 8 x 8 means.
-
-    Their pixels, 0 to 255, become 0 to 16.
-    """
+    """Reduce the inner 20 x 20 pixels of MNIST's images to 8 x 8 means, and 255 to 16."""
     boxes = torch.from_numpy(images[:, None, 4:24, 4:24]).float()
     means = functional.adaptive_avg_pool2d(boxes, 8)
     return (means * (16 / 255))[:, 0].round().byte().numpy()
 
 
-def label(rows, case):
-    """Name the case of each row."""
-    cases = [case.format(**row).replace("mnist", "MNIST") for row in rows.to_dict("records")]
-    return rows.assign(case=cases)
+def with_cases(rows, options):
+    """Name the case of each row, and its part of the page; drop corruptions that change nothing."""
+    rows = rows[rows.strength != rows.corruption.map(UNCHANGED)]
+    size = rows["size"].map("{:,} images".format)
+    corrupted = rows.corruption + rows.strength.map(" {:g}".format)
+    data_sets = (rows.trained_on + " to " + rows.tested_on).str.replace("mnist", "MNIST")
+    is_own = (rows.trained_on == options.data) & (rows.tested_on == options.data)
+    part = rows.corruption.where(rows.corruption.isna(), "corruption")
+    part = part.fillna(is_own.map({True: "size", False: "data set"}))
+    return rows.assign(part=part, case=corrupted.fillna(size.where(is_own, data_sets)))
 
 
-def over_sizes(rows, options):
-    own = rows[(rows.trained_on == options.data) & (rows.tested_on == options.data)]
-    return label(own[own.corruption == "clean"], "{size:,} images")
+def compare(rows, options):
+    """Return the accuracies, a row for each case and a column for each method, and the leads."""
+    accuracies, leads = [], []
+    for trained_on, part in rows.groupby("trained_on", sort=False):
+        trials = SimpleNamespace(data=trained_on, trials=options.trials)
+        accuracies.append(lab.estimate(part, "accuracy", ["case", "method"], trials))
+        leads.append(lab.leads(part, "accuracy", "method", OURS, "case", trials))
+    return pd.concat(accuracies).unstack(sort=False), pd.concat(leads)
 
 
-def on_corrupted(rows):
-    changed = rows[rows.strength != rows.corruption.map(UNCHANGED)]
-    return label(changed[changed.corruption != "clean"], "{corruption} {strength:g}")
-
-
-def on_other(rows):
-    return label(rows[rows.trained_on != rows.tested_on], "{trained_on} to {tested_on}")
-
-
-def compare(part, options):
-    """Return the accuracy of each method and the lead over each rival, a row for each case."""
-    accuracies, leads = {}, {}
-    for (trained_on, case), rows in part.groupby(["trained_on", "case"], sort=False):
-        ratio = lab.training_overlap(trained_on, options.trials)
-        scores = rows.pivot(index="trial", columns="method", values="accuracy")
-        accuracies[case] = {name: lab.interval(scores[name], ratio) for name in METHODS}
-        leads[case] = {name: lab.interval(scores[OURS] - scores[name], ratio) for name in RIVALS}
-    return pd.DataFrame(accuracies).T, pd.DataFrame(leads).T
-
-
-def judge(part, options):
-    _, leads = compare(part, options)
-    differences = {f"{case} against {rival}": lead for (case, rival), lead in leads.stack().items()}
-    return lab.judge_differences(differences) if differences else None
+def judge(rows, options):
+    return lab.judge(compare(with_cases(rows, options), options)[1]) if len(rows) else None
 
 
 MORE_ACCURATE = "The deep LeNet-5 is more accurate than each other method"
 
 
-@experiment.claim(
-    f"{MORE_ACCURATE} at every training size from {FIRST_SIZE:,} images up.",
-    "accuracy_over_size.png",
-)
-def more_accurate_over_sizes(rows, options):
-    return judge(over_sizes(rows[rows["size"] >= FIRST_SIZE], options), options)
+@experiment.claim(f"{MORE_ACCURATE} from {FIRST_SIZE:,} training images on.")
+def is_better_over_sizes(rows, options):
+    own = (rows.trained_on == rows.tested_on) & (rows.trained_on == options.data)
+    return judge(rows[own & rows.corruption.isna() & (rows["size"] >= FIRST_SIZE)], options)
 
 
 @experiment.claim(f"{MORE_ACCURATE} on the other data set.", "other_data_set.png")
-def more_accurate_on_other(rows, options):
-    return judge(on_other(rows), options)
+def is_better_on_other(rows, options):
+    return judge(rows[rows.trained_on != rows.tested_on], options)
 
 
-def more_accurate_on_corrupted(corruption, rows, options):
-    chosen = rows[rows.corruption == corruption]
-    if corruption == "shift":
-        chosen = chosen[chosen.strength >= FIRST_SHIFT]
-    return judge(on_corrupted(chosen), options)
+def is_better_on_corrupted(corruption, rows, options):
+    first = FIRST_SHIFT if corruption == "shift" else 0
+    return judge(rows[(rows.corruption == corruption) & (rows.strength >= first)], options)
 
 
-for name, (corrupted_images, _) in CORRUPTED.items():
-    register = experiment.claim(f"{MORE_ACCURATE} on {corrupted_images}.", "corruptions.png")
-    register(partial(more_accurate_on_corrupted, name))
-
-
-def make_tables(what, part, options):
-    accuracies, leads = compare(part, options)
-    leads = leads.map(lambda lead: f"{lead:+.4f} {lead.outcome()}").add_prefix("lead over ")
-    return {
-        "accuracies": accuracies.map("{:.4f}".format).rename_axis(what).reset_index(),
-        "leads": leads.rename_axis(what).reset_index(),
-    }
+for name, (images_are, *_) in CORRUPTED.items():
+    register = experiment.claim(f"{MORE_ACCURATE} on {images_are}.", "corruptions.png")
+    register(partial(is_better_on_corrupted, name))
 
 
 @experiment.table
-def sizes(rows, options):
-    return make_tables("trained on", over_sizes(rows, options), options)
-
-
-@experiment.table
-def corrupted(rows, options):
-    clean = over_sizes(rows[rows["size"] == max(options.sizes)], options)
-    part = pd.concat([label(clean, "as they are"), on_corrupted(rows)])
-    return make_tables("test images", part, options)
-
-
-@experiment.table
-def other(rows, options):
-    same = rows[(rows["size"] == max(options.sizes)) & (rows.corruption == "clean")]
-    same = label(same[same.trained_on == same.tested_on], "{trained_on} to {tested_on}")
-    return make_tables("trained on, tested on", pd.concat([on_other(rows), same]), options)
-
-
-def draw_methods(ax, x, accuracies, **style):
-    for number, method in enumerate(METHODS):
-        lab.draw_estimates(ax, x, accuracies[method], number, label=method, markersize=5, **style)
+def parts(rows, options):
+    """Return the accuracies and the leads in each part."""
+    tables = {}
+    for part, chosen in with_cases(rows, options).groupby("part"):
+        accuracies, leads = compare(chosen, options)
+        leads = leads.map(lambda lead: f"{lead:+.4f} {lead.outcome()}").unstack(sort=False)
+        tables[part] = {
+            "accuracies": accuracies.map("{:.4f}".format).rename_axis(part),
+            "leads": leads.add_prefix("lead over ").rename_axis(part),
+        }
+    return tables
 
 
 @experiment.figure(
-    "accuracy_over_size.png",
-    "Test error and its 95 % interval, images of {data_name}",
-    size=(7, 4.5),
+    "accuracy_over_size.png", "Test error and its 95 % interval, images of {data_name}", (7, 4.5)
 )
-def accuracy_over_size(rows, options, ax):
-    accuracies, _ = compare(over_sizes(rows, options), options)
-    draw_methods(ax, options.sizes, accuracies.map(lab.Estimate.complement))
+def error_over_size(rows, options, ax):
+    rows = with_cases(rows, options).query("part == 'size'")
+    rows = rows.assign(error=1 - rows.accuracy)
+    lab.draw_lines(ax, rows, "size", "error", "method", options)
     ax.set(xscale="log", yscale="log", xlabel="Training images", ylabel="Test error")
     ax.set_xticks(options.sizes, [f"{size:,}" for size in options.sizes])
     ax.set_xticks([], minor=True)
@@ -247,56 +191,44 @@ def accuracy_over_size(rows, options, ax):
 
 @experiment.figure(
     "corruptions.png",
-    "Trained on clean images of {data_name}, tested on corrupted ones "
+    "Test accuracy on corrupted images, trained on clean images of {data_name} "
     "(bars: 95 % intervals; dotted: one guess in ten)",
     size=(11, 5.5),
-    panels=(2, 4),
+    panels=["corruption"],
     sharey=True,
 )
-def corruptions(rows, options, axes):
-    for ax, (name, (_, axis)) in zip(axes.flat, CORRUPTED.items(), strict=False):
-        part = rows[rows.corruption == name]
-        accuracies, _ = compare(label(part, "{strength}"), options)
-        draw_methods(ax, part.strength.unique(), accuracies)
-        ax.axhline(0.1, color="0.6", linestyle=":", linewidth=1)
-        ax.set(xlabel=axis, ylim=(0, 1.02))
-    for ax in axes[:, 0]:
-        ax.set_ylabel("Test accuracy")
-    axes[-1, -1].set_axis_off()
-    axes[-1, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc="center", frameon=False)
+def accuracy_over_strength(rows, options, ax):
+    lab.draw_lines(ax, rows, "strength", "accuracy", "method", options)
+    ax.axhline(0.1, color="0.6", linestyle=":", linewidth=1)
+    ax.set(xlabel=CORRUPTED[rows.corruption.iloc[0]][1], ylim=(0, 1.02))
 
 
 @experiment.figure(
-    "corrupted_images.png",
-    "Corrupted images of {data_name} and their strengths",
-    size=(7, 6.5),
-    panels=(7, 7),
+    "corrupted_images.png", "Corrupted images of {data_name} and their strengths", (7, 6.5)
 )
-def corrupted_images(rows, options, axes):
+def examples(rows, options, ax):
     X = load_digits_images()[0] if options.data == "digits" else fetch_mnist()[1]
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[], frame_on=False)
-    for image, row, (name, corrupt) in zip(X[:, None], axes, CORRUPTIONS.items(), strict=False):
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-        strengths = rows[rows.corruption == name].strength.unique()
-        for ax, strength in zip(row, strengths, strict=False):
-            changed = corrupt(image, strength, np.random.RandomState(1))
-            ax.imshow(changed[0], cmap="gray_r", vmin=0, vmax=X.max())
-            ax.set_title(f"{strength:g}", fontsize=8)
+    side, strengths = X.shape[1], rows.groupby("corruption", sort=False).strength.unique()
+    for row, (name, values) in enumerate(strengths.items()):
+        for column, strength in enumerate(values):
+            image = CORRUPTIONS[name](X[[row]], strength, np.random.RandomState(1))[0]
+            left, top = 1.1 * side * column, 1.4 * side * row
+            extent = (left, left + side, top + side, top)
+            ax.imshow(image, "gray_r", vmin=0, vmax=X.max(), extent=extent)
+            ax.text(left + side / 2, top - side / 30, f"{strength:g}", ha="center", fontsize=8)
+    ax.set(xlim=(0, 7.7 * side), ylim=(1.4 * side * len(strengths), -0.2 * side))
+    ax.set(xticks=[], yticks=[], frame_on=False)
+    for row, name in enumerate(strengths.index):
+        ax.text(-0.1 * side, (1.4 * row + 0.6) * side, name, ha="right")
 
 
 @experiment.figure(
-    "other_data_set.png",
-    "Trained on one data set, tested on the other",
-    size=(7, 3.5),
-    data="mnist",
+    "other_data_set.png", "Trained on one data set, tested on the other", (7, 3.5), data=["mnist"]
 )
-def other_data_set(rows, options, ax):
-    accuracies, _ = compare(on_other(rows), options)
-    places = np.arange(len(accuracies))
-    for number, method in enumerate(METHODS):
-        x = places + 0.1 * (number - len(METHODS) // 2)
-        lab.draw_estimates(ax, x, accuracies[method], number, label=method, linestyle="none")
-    ax.set_xticks(places, accuracies.index)
-    ax.set(xlim=(-0.5, len(places) - 0.5), ylabel="Accuracy and its 95 % interval")
-    ax.figure.legend(loc="outside right", frameon=False)
+def accuracy_on_other(rows, options, ax):
+    rows = rows[rows.trained_on != rows.tested_on]
+    accuracies, _ = compare(with_cases(rows, options), options)
+    for number, (case, points) in enumerate(accuracies.iterrows()):
+        lab.draw_line(ax, points, number, label=case, linestyle="none")
+    ax.set_ylabel("Accuracy and its 95 % interval")
+    ax.legend(frameon=False)

@@ -19,11 +19,11 @@ class Refusal(Exception):
 
 
 @contextmanager
-def refusing(what=""):
-    """Raise errors of files and values as a Refusal that begins with what they are about."""
+def refusing(what="", errors=(OSError, ValueError)):
+    """Raise such errors as a Refusal that begins with what they are about."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except errors as error:
         raise Refusal(f"{what}{error}") from error
 
 
@@ -46,17 +46,15 @@ def run(experiment, options, out, command):
         content = json.dumps(description, indent=2) + "\n"
         write_files(out, {"rows.csv": rows.encode(), "run.json": content.encode()})
         journal.remove()
-    report(experiment, read_rows(io.StringIO(rows)), description, out)
+    report(experiment, pd.read_csv(io.StringIO(rows)), description, out)
 
 
 def redraw(experiment, folder):
     """Remake the page and the pictures of a result from its rows."""
-    with refusing("cannot read a result: "):
+    with refusing(f"cannot read a result of {experiment.name} in {folder}: "):
         rows, description = read_result(folder)
-    if description["experiment"] != experiment.name:
-        raise Refusal(
-            f"{folder} must have a result of {experiment.name}, not of another experiment"
-        )
+        if not isinstance(description, dict) or description.get("experiment") != experiment.name:
+            raise ValueError("run.json describes another experiment")
     report(experiment, rows, description, folder)
 
 
@@ -64,7 +62,7 @@ def report(experiment, rows, description, folder):
     page = experiment.make_page(rows, description)
     print(page)
     if folder:
-        with refusing(f"cannot write to {folder}: "):
+        with refusing(f"cannot make the pictures in {folder}: ", OSError):
             pictures = experiment.draw(rows, SimpleNamespace(**description["options"]))
             write_files(folder, {"README.md": page.encode(), **pictures})
         print(f"Written to {folder}")
@@ -73,11 +71,13 @@ def report(experiment, rows, description, folder):
 def read_result(folder):
     """Return the rows of a result and the description of its run."""
     description = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return read_rows(folder / "rows.csv"), description
+    return pd.read_csv(folder / "rows.csv"), description
 
 
-def read_rows(csv):
-    return pd.read_csv(csv, float_precision="round_trip")
+def judge_result(experiment, folder):
+    """Return the claims of a result with their verdicts."""
+    rows, description = read_result(folder)
+    return experiment.judge(rows, SimpleNamespace(**description["options"]))
 
 
 def write_files(folder, files):

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import platform
+import re
 import shlex
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +34,7 @@ def describe_run(name, options, command, device="auto", precision="auto"):
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
             "precision": resolve_precision(precision, device),
         },
-        "versions": {"python": platform.python_version(), **installed_versions()},
+        "versions": installed_versions(),
     }
 
 
@@ -44,17 +46,14 @@ def digest_of_code():
 
 
 def installed_versions():
-    versions = {}
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return versions
 
 
 def cpu_name():
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
     return names[0] if names else platform.processor() or platform.machine()

@@ -1,48 +1,38 @@
 """The form of an experiment."""
 
-from collections.abc import Callable
 from functools import partial
 from itertools import product
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from ._figures import to_png
+from ._figures import Picture
 from ._page import render
+from ._statistics import Finding
 
 DATA_NAMES = {"digits": "the digits", "mnist": "MNIST"}
 
 
 class Claim(NamedTuple):
-    """A claim, what the rows say about it, and the picture that shows it best."""
+    """A claim, the picture that shows it best, and what the rows say about it."""
 
     text: str
     picture: str
-    verdict: str
-    effect: str
-    details: str
-
-
-class Picture(NamedTuple):
-    """A function that draws, and what it draws into."""
-
-    draw: Callable
-    title: str
-    size: tuple[float, float]
-    panels: tuple[int, int]
-    data: str | None
-    shared: dict
+    finding: Finding
 
 
 class Experiment:
     """A question, the cells that are measured to answer it, and what is made of the rows.
 
-    `name` is also that of the folder in `results/` and of the template in `pages/`; `options` has
-    an `Option` for each name; its networks are trained on `device` in `precision`.
+    `module` and `question` are the name and the docstring of its module; `digits` and `mnist` have
+    the default of each option; its networks are trained on `device` in `precision`.
     """
 
-    def __init__(self, name, question, options, device="auto", precision="auto"):
-        self.name, self.question = name, " ".join(question.split())
-        self.options, self.device, self.precision = options, device, precision
+    def __init__(self, module, question, *, digits, mnist, device="auto", precision="auto"):
+        _, *folders, self.name = module.split(".")
+        self.source = "/".join([*folders, f"{self.name}.py"])
+        self.question = " ".join(question.split())
+        self.defaults = {"digits": digits, "mnist": mnist}
+        self.device, self.precision = device, precision
         self._claims, self._tables, self._pictures = [], {}, {}
 
     def images(self, function):
@@ -66,8 +56,11 @@ class Experiment:
         self._measure = function
         return function
 
-    def claim(self, text, picture):
-        """Register `f(rows, options)`, which returns a Finding, or None for no claim."""
+    def claim(self, text, picture=None):
+        """Register `f(rows, options)`, which returns a Finding, or None for no claim.
+
+        `picture` is the one that shows it best, by default the first one.
+        """
 
         def register(function):
             self._claims.append((text, picture, function))
@@ -80,22 +73,19 @@ class Experiment:
         self._tables[function.__name__] = function
         return function
 
-    def figure(self, file_name, title, size, panels=(1, 1), data=None, **shared):
-        """Register `f(rows, options, axes)`, which draws into the panels of a figure.
+    def figure(self, file_name, title, size, panels=(), data=("digits", "mnist"), **shared):
+        """Register `f(rows, options, ax)`, which draws all rows, or those of a panel.
 
-        `data` is the only data set that has it; `shared` goes to `matplotlib.Figure.subplots`.
+        There is a panel for each group of rows by the columns `panels`; `data` is where there is
+        such a figure; `shared` goes to `matplotlib.figure.Figure.subplots`.
         """
 
         def register(function):
-            self._pictures[file_name] = Picture(function, title, size, panels, data, shared)
+            picture = Picture(function, title, size, list(panels), shared)
+            self._pictures[file_name] = data, picture
             return function
 
         return register
-
-    @property
-    def source(self):
-        """The path of the module in `benchmarks/`."""
-        return "/".join(self._measure.__module__.split(".")[1:]) + ".py"
 
     def measure_rows(self, images, options, journal):
         """Measure the cells that the journal lacks; return the rows of all cells."""
@@ -114,13 +104,13 @@ class Experiment:
             rows += [{**cell, **part} for part in parts]
 
     def judge(self, rows, options):
-        """Return the claims with their verdicts."""
-        findings = [(*claim, judge(rows, options)) for *claim, judge in self._claims]
-        return [
-            Claim(text.format(**vars(options)), picture, finding.verdict, *finding[1:])
-            for text, picture, finding in findings
-            if finding
+        """Return the claims with their findings, without those that have none."""
+        first = next(iter(self._pictures), None)
+        claims = [
+            Claim(text, picture or first, judge(rows, options))
+            for text, picture, judge in self._claims
         ]
+        return [claim for claim in claims if claim.finding]
 
     def make_page(self, rows, run):
         """Return the page, from the template and the rows."""
@@ -132,17 +122,8 @@ class Experiment:
 
     def draw(self, rows, options):
         """Return the pictures, as PNG, by the names of their files."""
-        from matplotlib.figure import Figure
-
-        pictures = {}
-        for file_name, picture in self._pictures.items():
-            if picture.data in (None, options.data):
-                figure = Figure(figsize=picture.size, layout="constrained")
-                axes = figure.subplots(*picture.panels, **picture.shared)
-                for ax in figure.axes:
-                    ax.grid(alpha=0.3)
-                picture.draw(rows, options, axes)
-                values = {**vars(options), "data_name": DATA_NAMES[options.data]}
-                figure.suptitle(picture.title.format(**values))
-                pictures[file_name] = to_png(figure)
-        return pictures
+        return {
+            file_name: picture.to_png(rows, options, DATA_NAMES[options.data])
+            for file_name, (data, picture) in self._pictures.items()
+            if options.data in data
+        }

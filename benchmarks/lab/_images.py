@@ -13,6 +13,8 @@ def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     trials share one. The training images are the other digits or MNIST's training images, or a
     random subset of them. Digits of `sample_tuning_split` are left out if recipes are chosen there.
     """
+    if n_trials < 2:
+        raise ValueError(f"argument --trials: must be at least 2, got {n_trials}")
     folds = StratifiedKFold(n_trials, shuffle=True, random_state=0)
     if data == "digits":
         X, y = load_digits_images()
@@ -43,11 +45,6 @@ def sample_tuning_split(data, n_train):
     else:
         X, _, y, _ = fetch_mnist()
         n_validation = 10_000
-        if n_train > len(y) - n_validation:
-            raise ValueError(
-                f"argument --n-train: must be at most {len(y) - n_validation:,}, since recipes are "
-                f"chosen on {n_validation:,} of {len(y):,} training images, got {n_train:,}"
-            )
     return train_test_split(
         X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
     )
@@ -79,8 +76,8 @@ def take_subset(X, y, n_train, seed, argument="--n-train"):
     n_classes = len(np.unique(y))
     if not n_classes <= n_train <= len(y) - n_classes:
         raise ValueError(
-            f"argument {argument}: must be all of the {len(y)} training images or, with and "
-            f"without one for each class, from {n_classes} to {len(y) - n_classes}, got {n_train}"
+            f"argument {argument}: must be from {n_classes} to {len(y) - n_classes}, or {len(y)} "
+            f"for all training images, got {n_train}"
         )
     X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
     return X, y

@@ -30,7 +30,8 @@ class Journal:
                 "with other code; finish that run as it was, or delete the file"
             )
         path.write_text("".join(lines))
-        print(f"{len(entries)} measurements in {path}", flush=True)
+        if entries:
+            print(f"Going on after {len(entries)} measurements in {path}", flush=True)
 
     def measure(self, cell, function):
         """Return what the function returns, or what it returned before the interruption."""

@@ -1,9 +1,10 @@
-"""Intervals over the trials of an experiment, comparisons and verdicts."""
+"""Estimates over the trials of an experiment, comparisons and verdicts."""
 
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 OUTCOMES = ["better", "inconclusive", "worse"]
@@ -22,17 +23,13 @@ class Estimate(NamedTuple):
             return "inconclusive"
         return "better" if self.low > threshold else "worse"
 
-    def complement(self):
-        """Return the estimate of one minus the value."""
-        return Estimate(1 - self.mean, 1 - self.high, 1 - self.low)
-
     def __format__(self, spec):
         half_width = (self.high - self.low) / 2
         return f"{self.mean:{spec}} ± {half_width:{spec.removeprefix('+')}}"
 
 
 class Finding(NamedTuple):
-    """What the rows say about a claim: the outcome of each comparison, in words, and the rest."""
+    """What the rows say about a claim: the outcome of each comparison, the effect, and the rest."""
 
     outcomes: list[str]
     effect: str
@@ -40,7 +37,6 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self):
-        """Return the verdict: a claim holds if every comparison is better."""
         counts = Counter(self.outcomes)
         if counts["better"] == len(self.outcomes):
             return "holds"
@@ -49,13 +45,13 @@ class Finding(NamedTuple):
         return "partly supported" if counts["better"] >= counts["worse"] else "fails"
 
 
-def training_overlap(data, n_trials):
-    """Return the `test_train_ratio` of `interval` for trials on a data set.
+def overlap(options):
+    """Return the test-train ratio of the corrected interval for the trials on a data set.
 
     The trials on the digits are the folds of a cross-validation, whose training images overlap.
     Those on MNIST have disjoint test images and a random subset of the training images each.
     """
-    return 1 / (n_trials - 1) if data == "digits" else 0
+    return 1 / (options.trials - 1) if options.data == "digits" else 0
 
 
 def interval(values, test_train_ratio=0):
@@ -75,12 +71,41 @@ def geometric_interval(values, test_train_ratio=0):
     return Estimate(*np.exp(interval(np.log(values), test_train_ratio)))
 
 
-def format_p(*p_values):
-    """Format a p-value, or the lowest and the highest of several."""
-    ends = [min(p_values), max(p_values)]
-    low, high = ("< 0.001" if p < 0.001 else f"{p:.3f}" for p in ends)
-    text = low if low == high else f"{low} to {high}"
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+def estimate(rows, column, by, options, interval=interval):
+    """Return a series of the estimates of a column, for each group of rows."""
+    return rows.groupby(by, sort=False)[column].apply(interval, overlap(options))
+
+
+def leads(rows, column, by, ours, within, options):
+    """Return a series of the leads of `ours` over each other value of `by`, in each group."""
+    leads = {}
+    for group, part in rows.groupby(within, sort=False):
+        values = part.pivot(index="trial", columns=by, values=column)
+        for other in part[by].drop_duplicates():
+            if other != ours:
+                difference = values[ours] - values[other]
+                leads[group, other] = interval(difference, overlap(options))
+    return pd.Series(leads)
+
+
+def judge(leads, spec="+.4f", unit=""):
+    """Return the finding on the claim that every lead is positive; None without any."""
+    if not len(leads):
+        return None
+    leads = {" against ".join(case): lead for case, lead in leads.items()}
+    ordered = sorted(leads, key=lambda case: leads[case].mean)
+    cases = {outcome: [] for outcome in OUTCOMES}
+    for case in ordered:
+        cases[leads[case].outcome()].append(case)
+    ends = dict.fromkeys([ordered[0], ordered[-1]])
+    effect = " to ".join(f"{leads[case]:{spec}}{unit} ({case})" for case in ends)
+    details = [
+        f"{outcome.capitalize()}: {', '.join(cases[outcome])}."
+        for outcome in ("worse", "inconclusive")
+        if cases[outcome]
+    ]
+    outcomes = [outcome for outcome in OUTCOMES for _ in cases[outcome]]
+    return Finding(outcomes, f"{count_outcomes(outcomes)}: {effect}.", " ".join(details))
 
 
 def count_outcomes(outcomes):
@@ -88,26 +113,15 @@ def count_outcomes(outcomes):
     return ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name])
 
 
-def judge_differences(differences, spec="+.4f", unit=""):
-    """Return the finding on a claim that every difference is positive, from {case: estimate}."""
-    ordered = sorted(differences, key=lambda case: differences[case].mean)
-    cases = {outcome: [] for outcome in OUTCOMES}
-    for case in ordered:
-        cases[differences[case].outcome()].append(case)
-    ends = " to ".join(
-        f"{differences[case]:{spec}}{unit} ({case})"
-        for case in dict.fromkeys([ordered[0], ordered[-1]])
-    )
-    details = [
-        f"{outcome.capitalize()}: {', '.join(cases[outcome])}."
-        for outcome in ("worse", "inconclusive")
-        if cases[outcome]
-    ]
-    outcomes = [outcome for outcome in OUTCOMES for _ in cases[outcome]]
-    return Finding(outcomes, f"{count_outcomes(outcomes)}: {ends}.", " ".join(details))
-
-
 def format_median(values, spec):
     """Format the median and, of several values, their range."""
     low, median, high = (f"{x:{spec}}" for x in np.quantile(values, [0, 0.5, 1]))
     return f"{median} ({low} to {high})" if len(values) > 1 else median
+
+
+def format_p(*p_values):
+    """Format a p-value, or the lowest and the highest of several."""
+    ends = [min(p_values), max(p_values)]
+    low, high = ("< 0.001" if p < 0.001 else f"{p:.3f}" for p in ends)
+    text = low if low == high else f"{low} to {high}"
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -29,14 +29,10 @@ CONTENDERS = {
 FEW = 100
 
 experiment = lab.Experiment(
-    "prediction_speed",
+    __name__,
     __doc__,
-    options={
-        "n_train": lab.Option("training images", 1_000, 10_000, minimum=100),
-        "n_predict": lab.Option("images to predict, besides 1 and 100", 5_000, 10_000, minimum=101),
-        "rounds": lab.Option("rounds in which the contenders take turns", 3, 7, minimum=1),
-        "calls": lab.Option("calls with one image in each round", 100, 200, minimum=1),
-    },
+    digits={"n_train": 1_000, "n_predict": 5_000, "rounds": 3, "calls": 100},
+    mnist={"n_train": 10_000, "n_predict": 10_000, "rounds": 7, "calls": 200},
     device="cpu",
 )
 

@@ -29,17 +29,13 @@ N_FOLDS = 3
 SEARCH_EPOCHS = {"digits": 10, "mnist": 2}
 
 experiment = lab.Experiment(
-    "scaling",
+    __name__,
     __doc__,
-    options={
-        "sizes": lab.Option(
-            "training images",
-            [1_000, 3_000, 10_000],
-            [1_000, 3_000, 10_000, 30_000, 60_000, 600_000],
-            minimum=20,
-        ),
-        "search_size": lab.Option("images in a search, or all", 300, 10_000, minimum=100),
-        "rounds": lab.Option("fits and searches", 2, 3, minimum=1),
+    digits={"sizes": [1_000, 3_000, 10_000], "search_size": 300, "rounds": 2},
+    mnist={
+        "sizes": [1_000, 3_000, 10_000, 30_000, 60_000, 600_000],
+        "search_size": 10_000,
+        "rounds": 3,
     },
     device="cpu",
 )

@@ -19,12 +19,10 @@ RIVAL = "svm, intelex"
 ACCURACIES = [0.98, 0.99, 0.992]
 
 experiment = lab.Experiment(
-    "time_to_accuracy",
+    __name__,
     __doc__,
-    options={
-        "n_train": lab.Option("training images", 1_000, 60_000, minimum=20),
-        "trials": lab.Option("trials, each with another seed", 2, 3, minimum=1, maximum=100),
-    },
+    digits={"n_train": 1_000, "trials": 2},
+    mnist={"n_train": 60_000, "trials": 3},
 )
 
 

@@ -35,15 +35,10 @@ RIVAL = "skorch"
 MATMUL_SIZE = 2048
 
 experiment = lab.Experiment(
-    "training_speed",
+    __name__,
     __doc__,
-    options={
-        "n_images": lab.Option("training images", 1_000, 6_400, minimum=2),
-        "batch_size": lab.Option("images in a batch", 128, 128, minimum=1),
-        "rounds": lab.Option("fits of each contender", 3, 7, minimum=1),
-        "cv_rounds": lab.Option("cross-validations of each contender", 1, 2, minimum=1),
-        "cv_epochs": lab.Option("epochs of the cross-validation", 5, 22, minimum=1),
-    },
+    digits={"n_images": 1_000, "batch_size": 128, "rounds": 3, "cv_rounds": 1, "cv_epochs": 5},
+    mnist={"n_images": 6_400, "batch_size": 128, "rounds": 7, "cv_rounds": 2, "cv_epochs": 22},
     device="cpu",
 )
 
@@ -270,9 +265,10 @@ def contenders(rows, options):
 @experiment.table
 def step(rows, options):
     medians = times_of(rows, "step", "part").median()[PARTS]
-    shares = (medians / medians.sum()).map("{:.0%}".format)
-    milliseconds = (1e3 * medians).map("{:.2f}".format)
-    return pd.DataFrame({"part": PARTS, "ms": milliseconds, "share": shares})
+    shares = medians / medians.sum()
+    return pd.DataFrame(
+        {"ms": (1e3 * medians).map("{:.2f}".format), "share": shares.map("{:.0%}".format)}
+    )
 
 
 @experiment.table
