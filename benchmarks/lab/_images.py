@@ -58,14 +58,14 @@ def sample_tuned_trials(options):
     }
 
 
-def load_split(data, n_train):
+def load_split(data, n_train, argument="--n-train"):
     """Return a training set and the test set: X, X_test, y, y_test; a fourth of the digits."""
     if data == "digits":
         X, y = load_digits_images()
         X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
     else:
         X, X_test, y, y_test = fetch_mnist()
-    X, y = take_subset(X, y, n_train, seed=0)
+    X, y = take_subset(X, y, n_train, 0, argument)
     return X, X_test, y, y_test
 
 

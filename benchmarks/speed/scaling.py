@@ -26,6 +26,7 @@ WAYS = {
 ONCE = "n_jobs=2, two threads each"  # it takes minutes
 GRID = {"activation": ["l_relu", "relu"], "lr": [3e-3, 5e-3]}
 N_FOLDS = 3
+RESET_PEAK = Path("/proc/self/clear_refs")  # "5" resets the peak of the resident memory
 SEARCH_EPOCHS = {"digits": 10, "mnist": 2}
 
 experiment = lab.Experiment(
@@ -43,7 +44,7 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    if not Path("/proc/self/clear_refs").exists():
+    if not RESET_PEAK.exists():
         raise OSError("the peak memory is read from /proc, which only Linux has")
     if len(options.sizes) < 2:
         raise ValueError("argument --sizes: must be at least two different numbers")
@@ -87,7 +88,7 @@ def measure_fit(data, n_images):
     """Measure a fit in this process, which has not fitted anything before."""
     X, y = load_images(data, n_images)
     classifier = DeepLeNetClassifier(max_epochs=1, batch_size=BATCH_SIZE, **SEEDED)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is that from here on
+    RESET_PEAK.write_text("5")
     before = peak_memory()
     start = time.perf_counter()
     classifier.fit(X, y)

@@ -45,7 +45,7 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    X, _, y, _ = lab.load_split(options.data, options.n_images)
+    X, _, y, _ = lab.load_split(options.data, options.n_images, "--n-images")
     # In separate processes no contender changes a setting of another.
     return X, y, defaultdict(lambda: ProcessPoolExecutor(1, get_context("spawn")))
 
