@@ -3,6 +3,7 @@
 python benchmarks/compare_methods.py --data mnist --out build/mnist
 """
 
+import io
 import json
 import sys
 from importlib.util import find_spec
@@ -21,6 +22,8 @@ from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
 
 
 def main(argv=None):
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # for a terminal without ±
     arguments = sys.argv[1:] if argv is None else argv
     parser = make_parser()
     options = parser.parse_args(arguments)
@@ -61,9 +64,10 @@ def compare(options, command):
     resolve_device(options.device)
     if not 0 <= options.seed < 2**32:
         raise ValueError(f"argument --seed: must be from 0 to {2**32 - 1}, got {options.seed}")
-    for option, package in {"accelerate": "sklearnex", "out": "matplotlib"}.items():
-        if getattr(options, option) and find_spec(package) is None:
-            raise lab.Refusal(f"argument --{option}: needs {package}, which is not installed")
+    if options.accelerate and find_spec("sklearnex") is None:
+        raise ValueError("argument --accelerate: needs scikit-learn-intelex; pip install it")
+    if options.out and find_spec("matplotlib") is None:
+        raise ValueError("argument --out: needs matplotlib for the pictures; pip install it")
     X, y, X_test, y_test = load_data(options)
     out = vars(options).pop("out")
     with lab.refusing("argument --out: "):
