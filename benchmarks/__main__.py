@@ -1,6 +1,7 @@
 """The command `python -m benchmarks`."""
 
 import io
+import signal
 import sys
 from pathlib import Path
 
@@ -17,13 +18,19 @@ def main(argv=None):
     arguments = sys.argv[1:] if argv is None else argv
     parser = make_parser()
     parsed = parser.parse_args(arguments)
+    kept = "; the same command goes on" if getattr(parsed, "out", None) else ""
+
+    def interrupt(number, frame):
+        parser.exit(130, f"Interrupted{kept}.\n")
+
+    # Not a KeyboardInterrupt: skorch and MLPClassifier take that for the end of their training.
+    previous = signal.signal(signal.SIGINT, interrupt)
     try:
         parsed.command(parsed, ["python", "-m", "benchmarks", *arguments])
     except Refusal as refusal:
         parser.error(str(refusal))
-    except KeyboardInterrupt:
-        kept = "; the same command goes on" if getattr(parsed, "out", None) else ""
-        parser.exit(130, f"Interrupted{kept}.\n")
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def make_parser():

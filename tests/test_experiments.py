@@ -112,12 +112,12 @@ def refusal(arguments, capsys):
 
 
 def interrupt(experiment, monkeypatch, after):
-    """Let the experiment be interrupted after so many cells."""
+    """Let Ctrl-C be pressed after so many cells."""
     measure = experiment._measure
 
     def interrupted(**cell):
         if len(experiment.calls) == after:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         return measure(**cell)
 
     monkeypatch.setattr(experiment, "_measure", interrupted)

@@ -24,10 +24,7 @@ PUBLISHED = pd.read_csv(Path(__file__).with_name("published_errors.csv"))
 SIGNIFICANT = 0.001
 
 experiment = lab.Experiment(
-    __name__,
-    __doc__,
-    digits={"trials": 5, "n_train": 300},
-    mnist={"trials": 3, "n_train": 60_000},
+    __name__, __doc__, digits={"trials": 5, "n_train": 300}, mnist={"trials": 3, "n_train": 60_000}
 )
 
 

@@ -9,9 +9,8 @@ from sklenet.datasets import fetch_mnist, load_digits_images
 def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     """Return training images, test images, training labels and test labels for each trial.
 
-    The test images of MNIST, or all digits, are split into the test images of the trials: no two
-    trials share one. The training images are the other digits or MNIST's training images, or a
-    random subset of them. Digits of `sample_tuning_split` are left out if recipes are chosen there.
+    No two trials share a test image: they split those of MNIST, or all digits. The training images
+    are a random subset of MNIST's, or of the other digits, without those to choose recipes on.
     """
     if n_trials < 2:
         raise ValueError(f"argument --trials: must be at least 2, got {n_trials}")
@@ -33,11 +32,7 @@ def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
 
 
 def sample_tuning_split(data, n_train):
-    """Return images to choose recipes on, none of which is a test image of a trial.
-
-    Of MNIST's training images `n_train` to train on and 10,000 to validate on; of a third of the
-    digits at most two of three to train on.
-    """
+    """Return images to choose recipes on: MNIST's training images or a third of the digits."""
     if data == "digits":
         _, X, _, y = _hold_out(*load_digits_images())
         n_validation = len(y) // 3

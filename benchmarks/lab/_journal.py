@@ -1,9 +1,7 @@
 """Measurements that outlive an interruption."""
 
 import json
-import signal
 import time
-from contextlib import contextmanager
 
 
 class Journal:
@@ -38,8 +36,7 @@ class Journal:
         name = ", ".join(f"{key} {value}" for key, value in cell.items())
         if name not in self.measured:
             start = time.perf_counter()
-            with interruption_at_the_end():
-                measured = function()
+            measured = function()
             print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
             self.measured[name] = measured
             if self.path:
@@ -50,24 +47,3 @@ class Journal:
     def remove(self):
         if self.path:
             self.path.unlink()
-
-
-@contextmanager
-def interruption_at_the_end():
-    """Raise KeyboardInterrupt even if an estimator took it for the end of its training.
-
-    skorch and MLPClassifier do, and return a model that is not fully trained.
-    """
-    interruptions = []
-
-    def interrupt(number, frame):
-        interruptions.append(number)
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if interruptions:
-        raise KeyboardInterrupt

@@ -47,11 +47,10 @@ def loss_of(net, batch):
 
 
 class UnitGain(Callback):
-    """Start from weights of standard deviation ``fan_in ** -0.5``, whatever the activation.
+    """Start from the weights of LeCun et al. (1998, "Efficient BackProp", section 4.6).
 
-    sklenet scales the weights of hidden layers by the gain that suits the activation. Without it
-    they are those of LeCun et al. (1998, "Efficient BackProp", section 4.6), meant for a scaled
-    tanh; the logistic sigmoid, whose slope at zero is a quarter, is flatter than that rule expects.
+    Their standard deviation is ``fan_in ** -0.5``; sklenet scales those of hidden layers by the
+    gain that suits the activation.
     """
 
     def on_train_begin(self, net, **kwargs):

@@ -19,9 +19,9 @@ class Estimate(NamedTuple):
 
     def outcome(self, threshold=0):
         """Return "better" or "worse" if the interval is above or below the threshold."""
-        if self.low <= threshold <= self.high:
-            return "inconclusive"
-        return "better" if self.low > threshold else "worse"
+        if self.low > threshold:
+            return "better"
+        return "worse" if self.high < threshold else "inconclusive"
 
     def __format__(self, spec):
         half_width = (self.high - self.low) / 2
