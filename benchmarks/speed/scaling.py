@@ -1,19 +1,18 @@
 """How do time and memory of a fit grow with the data, and do two jobs of a search beat one?"""
 
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import parallel_config
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from sklenet import DeepLeNetClassifier
 from sklenet.datasets import fetch_mnist, load_digits_images
 
 from .. import lab
+from .training_speed import new_process
 
 BATCH_SIZE, SEEDED = 128, {"device": "cpu", "random_state": 0}
 LARGE = 10_000  # images; the first steps, which take longest, weigh on smaller fits
@@ -80,8 +79,8 @@ def cells(options):
 def seconds(task, round, data, n_images=None, way=None, *, images, options):
     if task == "search":
         return time_search(*images[data], SEARCH_EPOCHS[data], *WAYS[way])
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(measure_fit, data, n_images).result()
+    with new_process() as process:
+        return process.submit(measure_fit, data, n_images).result()
 
 
 def measure_fit(data, n_images):
@@ -149,6 +148,12 @@ def growth(rows, options):
         "microseconds": 1e6 * added.seconds / n_added,
         "bytes": 1e6 * added.memory_mb / n_added,
     }
+
+
+@experiment.table
+def settings(rows, options):
+    n_candidates = len(ParameterGrid(GRID))
+    return {"batch_size": BATCH_SIZE, "n_candidates": n_candidates, "n_folds": N_FOLDS}
 
 
 @experiment.table

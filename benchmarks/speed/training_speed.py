@@ -1,6 +1,7 @@
 """How fast does sklenet train, compared with skorch, loops by hand and the rate of a matmul?"""
 
 import math
+import signal
 import time
 import timeit
 from collections import defaultdict
@@ -47,7 +48,13 @@ experiment = lab.Experiment(
 def images(options):
     X, _, y, _ = lab.load_split(options.data, options.n_images, "--n-images")
     # In separate processes no contender changes a setting of another.
-    return X, y, defaultdict(lambda: ProcessPoolExecutor(1, get_context("spawn")))
+    return X, y, defaultdict(new_process)
+
+
+def new_process():
+    """Return an executor of one new process, which Ctrl-C ends without a traceback."""
+    handler = signal.SIGINT, signal.SIG_DFL
+    return ProcessPoolExecutor(1, get_context("spawn"), signal.signal, handler)
 
 
 @experiment.rows

@@ -89,7 +89,8 @@ def _place_labels(ax, labels):
     segments = [segment for bars in ax.collections for segment in bars.get_segments()]
     boxes += [Bbox(ax.transData.transform(segment)).padded(3) for segment in segments]
     for label in labels:
-        for label.xyann, side, height in _SIDES:
+        for offset, side, height in _SIDES:
+            label.xyann = offset
             label.set(ha=side, va=height)
             box = label.get_window_extent()
             is_inside = ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1)
