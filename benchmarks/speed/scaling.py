@@ -171,9 +171,10 @@ def searches(rows, options):
 def fit(rows, options, ax):
     fits = median_fits(rows)
     ax.plot(fits.index, 1e6 * fits.seconds / fits.index, "o-", color=lab.COLORS[0])
-    ax.set(xscale="log", yscale="log", xlabel="Training images")
+    ax.set(xscale="log", xlabel="Training images", ylim=(0, None))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_ylabel("Time (µs per image)", color=lab.COLORS[0])
     memory = ax.twinx()
     memory.plot(fits.index, fits.memory_mb, "s--", color=lab.COLORS[1])
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.1 * fits.memory_mb.max())
     memory.set_ylabel("Memory above that before (MB)", color=lab.COLORS[1])

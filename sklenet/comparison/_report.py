@@ -69,8 +69,9 @@ def draw_error_against_time(comparison, ax):
         label = f"{row.method}  {y:.2f} %"
         labels.append(ax.annotate(label, (x, y), (0, 0), textcoords="offset points", color=color))
     decades = np.log10([row.fit_time for row in rows])
+    margin = max(0.45 * np.ptp(decades), 0.7)  # room for a label
     ax.set_xscale("log")
-    ax.set_xlim(10 ** np.floor(decades.min() - 0.1), 10 ** np.ceil(decades.max() + 0.4))
+    ax.set_xlim(10 ** (decades.min() - margin), 10 ** (decades.max() + margin))
     ax.set_ylim(bottom=0, top=1.05 * ax.get_ylim()[1])
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
