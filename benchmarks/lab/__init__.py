@@ -3,7 +3,7 @@
 from ._commands import Refusal, judge_result, read_result, redraw, run
 from ._experiment import Experiment
 from ._figures import draw_line, draw_lines
-from ._images import sample_trials, sample_tuned_trials, take_subset
+from ._images import load_split, sample_trials, sample_tuned_trials, take_subset
 from ._options import Parser, add_options, fill_in, positive
 from ._page import render
 from ._sklenet import (
