@@ -2,6 +2,7 @@
 
 from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,13 +60,11 @@ def images(options):
 @experiment.rows
 def cells(options):
     for trial in range(options.trials):
-        for size in options.sizes:
-            for method in METHODS:
-                yield {"trained_on": options.data, "trial": trial, "size": size, "method": method}
+        trainings = [(options.data, size) for size in options.sizes]
         if options.data == "mnist":
-            for method in METHODS:
-                cell = {"trained_on": "digits", "trial": trial, "size": max(options.sizes)}
-                yield {**cell, "method": method}
+            trainings.append(("digits", max(options.sizes)))
+        for (trained_on, size), method in product(trainings, METHODS):
+            yield {"trained_on": trained_on, "trial": trial, "size": size, "method": method}
 
 
 @experiment.measure

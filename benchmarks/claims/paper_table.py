@@ -8,10 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
-from sklearn.model_selection import train_test_split
 
 from sklenet.baselines import make_method
-from sklenet.datasets import fetch_mnist, load_digits_images
 from sklenet.significance import mcnemar_test
 
 from .. import lab
@@ -30,11 +28,7 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    if options.data == "digits":
-        X, y = load_digits_images()
-        X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    else:
-        X, X_test, y, y_test = fetch_mnist()
+    X, X_test, y, y_test = lab.load_split(options.data)
     X, y = lab.take_subset(X, y, options.n_train, seed=0)
     return X, X_test, y, y_test
 

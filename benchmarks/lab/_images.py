@@ -6,6 +6,14 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklenet.datasets import fetch_mnist, load_digits_images
 
 
+def load_split(data):
+    """Return all training images, test images, training labels and test labels."""
+    if data == "mnist":
+        return fetch_mnist()
+    X, y = load_digits_images()
+    return train_test_split(X, y, stratify=y, random_state=0)
+
+
 def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     """Return training images, test images, training labels and test labels for each trial.
 
