@@ -61,17 +61,6 @@ def sample_tuned_trials(options):
     }
 
 
-def load_split(data, n_train, argument="--n-train"):
-    """Return a training set and the test set: X, X_test, y, y_test; a fourth of the digits."""
-    if data == "digits":
-        X, y = load_digits_images()
-        X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    else:
-        X, X_test, y, y_test = fetch_mnist()
-    X, y = take_subset(X, y, n_train, 0, argument)
-    return X, X_test, y, y_test
-
-
 def take_subset(X, y, n_train, seed, argument="--n-train"):
     """Return a stratified random subset of the training images."""
     if n_train == len(y):

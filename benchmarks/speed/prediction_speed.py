@@ -39,7 +39,8 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    X, X_test, y, _ = lab.load_split(options.data, options.n_train)
+    X, X_test, y, _ = lab.load_split(options.data)
+    X, y = lab.take_subset(X, y, options.n_train, seed=0)
     return X, y, np.resize(X_test, (options.n_predict, *X_test.shape[1:])), {}
 
 

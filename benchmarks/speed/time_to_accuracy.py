@@ -28,7 +28,9 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    return lab.load_split(options.data, options.n_train)
+    X, X_test, y, y_test = lab.load_split(options.data)
+    X, y = lab.take_subset(X, y, options.n_train, seed=0)
+    return X, X_test, y, y_test
 
 
 @experiment.rows

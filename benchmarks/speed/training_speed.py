@@ -46,7 +46,8 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    X, _, y, _ = lab.load_split(options.data, options.n_images, "--n-images")
+    X, _, y, _ = lab.load_split(options.data)
+    X, y = lab.take_subset(X, y, options.n_images, 0, "--n-images")
     # In separate processes no contender changes a setting of another.
     return X, y, defaultdict(new_process)
 
