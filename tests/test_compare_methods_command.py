@@ -1,4 +1,4 @@
-"""`benchmarks/compare_methods.py`: what it prints and writes, and how it refuses."""
+"""`benchmarks/compare_methods.py`: what it prints and writes, and its errors."""
 
 import json
 import struct
@@ -7,19 +7,23 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import compare_methods as command
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from sklenet.comparison import METHODS, make_method
+from sklenet.comparison import METHODS, Comparison, MethodScores, make_method
+from sklenet.comparison._report import draw_error_against_time
 from sklenet.datasets import load_digits_images
 
 pytest.importorskip("matplotlib")
+pytest.importorskip("pandas", "3.1")
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "compare_methods.py"
-FILES = {"comparison.md", "comparison.json", "accuracy_vs_time.png", "mistakes.png"}
+from benchmarks import compare_methods as command
+from benchmarks import lab
+
+RESULT = Path(command.__file__).parent / "results" / "compare_methods"
+FILES = {"comparison.md", "error_vs_time.png", "mistakes.png", "rows.csv", "run.json"}
 QUICK = ["--methods", "knn", "svm", "--n-train", "200"]
 X, y = load_digits_images()
 
@@ -41,6 +45,16 @@ def idx_folder(tmp_path):
     return folder
 
 
+def read_comparison(folder):
+    """Return the comparison of a result, without predictions, and the description of its run."""
+    rows, run = lab.read_result(folder)
+    scores = []
+    for row in rows.to_dict("records"):
+        row["fold_accuracies"] = json.loads(row["fold_accuracies"])
+        scores.append(MethodScores(**{key: value for key, value in row.items() if value == value}))
+    return Comparison(scores, None, run["protocol"], run["significance_test"]), run
+
+
 def refusal(capsys, *arguments):
     """Run the command with wrong arguments and return what it says."""
     with pytest.raises(SystemExit) as exit_:
@@ -51,7 +65,7 @@ def refusal(capsys, *arguments):
     return lines[0]
 
 
-def test_digits_are_cross_validated_and_everything_is_written(tmp_path, capsys):
+def test_compare_digits_cross_validates_and_writes_everything(tmp_path, capsys):
     out = tmp_path / "new" / "folder"
     command.main([*QUICK, "--out", str(out), "--seed", "3"])
     printed = capsys.readouterr()
@@ -59,47 +73,59 @@ def test_digits_are_cross_validated_and_everything_is_written(tmp_path, capsys):
     assert "[10/10] svm, fold 5" in printed.err
     assert {path.name for path in out.iterdir()} == FILES
 
-    numbers = json.loads((out / "comparison.json").read_text())
-    assert {row["method"] for row in numbers["methods"]} == {"knn", "svm"}
-    assert all(row["accuracy"] > 0.8 for row in numbers["methods"])
-    assert numbers["command"].startswith("python benchmarks/compare_methods.py --methods knn svm")
-    assert numbers["machine"]["cores"] >= 1
-    assert {"python", "scikit-learn", "torch"} <= numbers["versions"].keys()
-    assert numbers["date"].endswith("+00:00")
+    comparison, run = read_comparison(out)
+    assert {row.method for row in comparison.scores} == {"knn", "svm"}
+    assert all(row.accuracy > 0.8 and len(row.fold_accuracies) == 5 for row in comparison.scores)
+    assert run["command"].startswith("python benchmarks/compare_methods.py --methods knn svm")
+    assert run["options"]["seed"] == 3
 
-    page = (out / "comparison.md").read_text()
-    assert "| method | accuracy |" in page
-    assert f"`{numbers['command']}`" in page
-    for picture in ("accuracy_vs_time.png", "mistakes.png"):
+    page = (out / "comparison.md").read_text(encoding="utf-8")
+    assert comparison.to_markdown() in page
+    assert f"`{run['command']}`" in page
+    for picture in ("error_vs_time.png", "mistakes.png"):
         assert f"]({picture})" in page
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_is_scored_on_its_test_images(idx_folder, tmp_path, capsys):
+def test_committed_result_has_the_page_of_its_rows():
+    comparison, run = read_comparison(RESULT)
+    page = (RESULT / "comparison.md").read_text(encoding="utf-8")
+    assert comparison.to_markdown() in page
+    assert page.endswith(lab.render("_made_by.md", run=run, source="compare_methods.py"))
+    assert {path.name for path in RESULT.iterdir()} == FILES
+
+
+def test_picture_of_the_committed_result_has_labels_beside_the_dots():
+    from matplotlib.figure import Figure
+
+    comparison, _ = read_comparison(RESULT)
+    ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
+    draw_error_against_time(comparison, ax)
+    labels = [text.get_window_extent() for text in ax.texts]
+    assert len(labels) == len(comparison.scores)
+    for number, label in enumerate(labels):
+        others = labels[:number] + [line.get_window_extent() for line in ax.lines]
+        assert label.count_overlaps(others) == 0
+
+
+def test_compare_folder_scores_its_test_images(idx_folder, tmp_path, capsys):
     command.main(["--data", str(idx_folder), "--methods", "knn", "--out", str(tmp_path / "out")])
     assert "Trained on 200 images, tested on 100" in capsys.readouterr().out
 
 
-def test_a_folder_is_cross_validated_if_asked_for(idx_folder, capsys):
+def test_compare_folder_with_cv_cross_validates(idx_folder, capsys):
     command.main(["--data", str(idx_folder), "--methods", "knn", "--cv", "3", "--n-train", "150"])
     assert "3-fold cross-validation on 150 images" in capsys.readouterr().out
 
 
-def test_the_training_images_are_a_stratified_choice():
-    _, labels = command.choose(X, y, 500, seed=0)
-    assert np.ptp(np.bincount(labels)) <= 3
-    _, everything = command.choose(X, y, len(y), seed=0)
-    assert everything is y
-
-
-def test_tuning_tells_what_was_chosen(tmp_path):
+def test_compare_with_tuning_writes_what_was_chosen(tmp_path):
     out = tmp_path / "out"
     command.main(["--methods", "knn", "--n-train", "100", "--cv", "2", "--tune", "--out", str(out)])
-    (row,) = json.loads((out / "comparison.json").read_text())["methods"]
-    assert [set(chosen) for chosen in row["best_params"]] == [{"classifier__n_neighbors"}] * 2
+    rows, _ = lab.read_result(out)
+    assert rows.best_params[0].count("classifier__n_neighbors") == 2
 
 
-def test_acceleration_replaces_the_classifier(monkeypatch):
+def test_make_contender_accelerated_has_the_other_class(monkeypatch):
     class FastSVC(SVC):
         """Stands for the class of scikit-learn-intelex, which has the same parameters."""
 
@@ -110,11 +136,11 @@ def test_acceleration_replaces_the_classifier(monkeypatch):
     options = command.make_parser().parse_args(["--accelerate"])
     svm = command.make_contender("svm", options)["classifier"]
     assert isinstance(svm, FastSVC)
-    assert svm.C == command.make_method("svm")["classifier"].C
+    assert svm.C == make_method("svm")["classifier"].C
     assert command.make_contender("mlp", options)["classifier"].early_stopping
 
 
-def test_a_method_that_fails_is_in_the_table(monkeypatch, tmp_path, capsys):
+def test_compare_method_that_fails_is_in_the_table(monkeypatch, tmp_path, capsys):
     def make_failing_svm(name, options):
         method = make_method(name)
         return method.set_params(classifier__C=-1) if name == "svm" else method
@@ -142,46 +168,41 @@ def test_help_explains_every_option(capsys):
     [
         (["--methods", "cnn"], "argument --methods: invalid choice: 'cnn'"),
         (["--data", "nowhere"], "The folder nowhere does not exist"),
-        (["--cv", "1"], "argument --cv: '1' is no whole number from 2 on"),
-        (["--cv", "many"], "argument --cv: 'many' is no whole number from 2 on"),
+        (["--cv", "many"], "argument --cv: must be a positive whole number, got 'many'"),
+        (["--cv", "1"], "n_splits=1"),
         (["--cv", "400"], "n_splits=400 cannot be greater than the number of members"),
-        (["--n-train", "5000"], "argument --n-train: there are only 1797 training images"),
+        (["--n-train", "5000"], "argument --n-train: must be from 10 to 1787"),
+        (["--n-train", "5"], "for all training images, got 5"),
         (["--device", "abacus"], "device='abacus' cannot be used"),
-        (["--n-jobs", "0"], "argument --n-jobs: '0' is no whole number from 1 to 1000"),
-        (["--out", ""], "argument --out"),
-        (["--data", ""], "argument --data: the name is empty"),
-        (
-            ["--seed", "99999999999"],
-            "argument --seed: '99999999999' is no whole number from 0 to 4294967295",
-        ),
-        (["--n-train", "5"], "argument --n-train: a stratified choice of 5 of 1797 images"),
-        (["--colour"], "unrecognized arguments: --colour"),
+        (["--n-jobs", "0"], "argument --n-jobs: must be a positive whole number, got '0'"),
+        (["--seed", "99999999999"], "argument --seed: must be from 0 to 4294967295"),
+        (["--color"], "unrecognized arguments: --color"),
     ],
 )
-def test_a_wrong_option_gets_one_clear_line(capsys, arguments, message):
+def test_wrong_option_is_refused_in_one_line(capsys, arguments, message):
     assert message in refusal(capsys, *arguments)
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_the_run(tmp_path, capsys):
+def test_out_that_cannot_be_written_is_refused_before_the_run(tmp_path, capsys):
     file = tmp_path / "file"
     file.touch()
     message = refusal(capsys, *QUICK, "--out", str(file))
-    assert "argument --out: cannot write there" in message
+    assert message.startswith("compare_methods.py: error: argument --out: ")
 
 
 @pytest.mark.parametrize(
     ("missing", "arguments", "message"),
     [
-        ("sklearnex", ["--accelerate"], "--accelerate needs scikit-learn-intelex"),
-        ("matplotlib", ["--out", "out"], "--out needs matplotlib"),
+        ("sklearnex", ["--accelerate"], "argument --accelerate: needs scikit-learn-intelex"),
+        ("matplotlib", ["--out", "out"], "argument --out: needs matplotlib"),
     ],
 )
-def test_a_missing_package_is_named(monkeypatch, capsys, missing, arguments, message):
+def test_missing_package_is_named(monkeypatch, capsys, missing, arguments, message):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == missing else object())
     assert message in refusal(capsys, *arguments)
 
 
-def test_an_interruption_writes_nothing(monkeypatch, tmp_path, capsys):
+def test_interruption_writes_nothing(monkeypatch, tmp_path, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -194,19 +215,22 @@ def test_an_interruption_writes_nothing(monkeypatch, tmp_path, capsys):
     assert list(out.iterdir()) == []
 
 
-def test_files_are_replaced_only_when_all_are_complete(tmp_path):
-    command.write_files(tmp_path, {"a": b"old", "b": b"old"})
+def test_write_files_that_fails_keeps_the_older_ones(tmp_path):
+    lab.write_files(tmp_path, {"a": b"old", "b": b"old"})
     with pytest.raises(TypeError):
-        command.write_files(tmp_path, {"a": b"new", "b": "no bytes"})
+        lab.write_files(tmp_path, {"a": b"new", "b": "no bytes"})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         "a": b"old",
         "b": b"old",
     }
 
 
-def test_it_runs_as_a_command():
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [[command.__file__], ["-m", "benchmarks.compare_methods"]])
+def test_command_runs_as_a_file_and_as_a_module(how):
+    root = RESULT.parents[2]
     completed = subprocess.run(
-        [sys.executable, SCRIPT, "--cv", "1"], capture_output=True, text=True, check=False
+        [sys.executable, *how, "--cv", "0"], cwd=root, capture_output=True, text=True, check=False
     )
     assert completed.returncode == 2
     assert completed.stderr.startswith("compare_methods.py: error: argument --cv")

@@ -1,9 +1,22 @@
-"""The corruptions of `benchmarks/corruptions.py` do to images what they say."""
+"""The corruptions of the generalization experiment do to images what they say."""
 
 import numpy as np
 import pytest
-from corruptions import CORRUPTIONS, blur, invert, noise, occlude, rotate, scale, shift
 from numpy.testing import assert_allclose, assert_array_equal
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("pandas", "3.1")
+
+from benchmarks.claims.corruptions import (
+    CORRUPTIONS,
+    blur,
+    invert,
+    noise,
+    occlude,
+    rotate,
+    scale,
+    shift,
+)
 
 UNCHANGED = {name: 1 if name == "scale" else 0 for name in CORRUPTIONS}
 STRONG = {
@@ -28,7 +41,7 @@ def corrupt(name, images, strength, seed=0):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_images_keep_shape_type_and_range(name, dtype, images):
+def test_corruption_keeps_shape_dtype_and_range(name, dtype, images):
     images = images.astype(dtype)
     before = images.copy()
     corrupted = corrupt(name, images, STRONG[name])
@@ -41,12 +54,12 @@ def test_images_keep_shape_type_and_range(name, dtype, images):
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_one_strength_changes_nothing(name, images):
+def test_corruption_of_no_strength_changes_nothing(name, images):
     assert_array_equal(corrupt(name, images, UNCHANGED[name]), images)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_the_same_seed_gives_the_same_images(name, images):
+def test_corruption_with_the_same_seed_gives_the_same_images(name, images):
     once, again = (corrupt(name, images, STRONG[name]) for _ in range(2))
     assert_array_equal(once, again)
 
@@ -64,13 +77,13 @@ def test_shift_moves_a_dot_in_each_direction():
     assert (shifted.reshape(200, -1).sum(axis=1) == 200).all()
 
 
-def test_what_is_shifted_out_is_lost():
+def test_shift_beyond_the_edge_loses_pixels():
     assert not shift(one_dot(), 5, np.random.RandomState(0)).any()
 
 
 def test_rotate_turns_a_bar_both_ways():
     images = np.zeros((200, 9, 9), dtype=np.uint8)
-    images[:, 4, 4:] = 200  # from the centre to the right
+    images[:, 4, 4:] = 200  # from the center to the right
     turned = rotate(images, 90, np.random.RandomState(0))
     up, down = (turned[:, rows, 4].min(axis=1) > 190 for rows in (slice(0, 5), slice(4, 9)))
     assert (up ^ down).all()
@@ -91,7 +104,7 @@ def test_blur_spreads_a_dot_evenly():
     assert_allclose(blurred.sum(), 200, rtol=0.01)
 
 
-def test_noise_has_the_standard_deviation_that_was_asked_for():
+def test_noise_has_the_given_standard_deviation():
     images = np.full((50, 20, 20), 0.5)
     images[0, 0, 0] = 1  # the largest pixel
     noisy = noise(images, 0.1, np.random.RandomState(0))

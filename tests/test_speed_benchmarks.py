@@ -1,54 +1,132 @@
-"""The scripts of `benchmarks/` that measure speed: they run on small data, and they count right."""
+"""The experiments of `benchmarks/speed`: they run on small data, and they count right."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
-import prediction_speed
+import pandas as pd
 import pytest
-import scaling
-import time_to_accuracy
 import torch
-import training_speed
 
+pytest.importorskip("matplotlib")
+pytest.importorskip("pandas", "3.1")
+
+from benchmarks import __main__ as command
+from benchmarks import lab
+from benchmarks.speed import (
+    EXPERIMENTS,
+    prediction_speed,
+    scaling,
+    time_to_accuracy,
+    training_speed,
+)
 from sklenet import DeepLeNet
 
-
-def run(script, tmp_path, *arguments):
-    """Run a script and return the numbers and the page that it writes."""
-    script.main([*arguments, "--data", "digits", "--out", str(tmp_path)])
-    name = script.__name__
-    numbers = json.loads((tmp_path / f"{name}.json").read_text())
-    assert numbers["command"].startswith(f"python benchmarks/{name}.py --")
-    page = (tmp_path / f"{name}.md").read_text()
-    assert numbers["command"] in page
-    return numbers, page
-
-
-def test_training_speed(tmp_path, capsys):
-    numbers, page = run(
-        training_speed,
-        tmp_path,
-        *("--n-images", "100", "--batch-size", "32", "--rounds", "2"),
-        *("--cv-epochs", "1", "--cv-rounds", "1"),
-    )
-    assert page in capsys.readouterr().out
-    seconds = numbers["fit_s"]
-    assert list(seconds) == [*training_speed.CONTENDERS, *training_speed.PRODUCTS]
-    assert all(len(values) == 2 and min(values) > 0 for values in seconds.values())
-    assert all(len(values) == 2 for values in numbers["parts_s"].values())
-    rate = training_speed.EPOCHS * 100 / np.median(seconds["sklenet"])
-    assert f"| sklenet | {rate:,.0f} |" in page
-    assert all(0.3 < accuracy[0] <= 1 for accuracy in numbers["digits"]["accuracy"].values())
+RESULTS = command.FOLDER / "results"
+SMALL = {
+    "training_speed": [
+        *("--n-images", "64", "--batch-size", "32", "--rounds", "1"),
+        *("--cv-rounds", "1", "--cv-epochs", "1"),
+    ],
+    "time_to_accuracy": ["--n-train", "100", "--trials", "2"],
+    "prediction_speed": [
+        *("--n-train", "100", "--n-predict", "300", "--rounds", "2", "--calls", "3"),
+    ],
+    "scaling": ["--sizes", "100", "200", "--search-size", "100", "--rounds", "2"],
+}
+by_name = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
 
 
-def test_training_flops_are_those_of_the_layers():
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A function that runs an experiment on the digits; it returns its rows and its page."""
+
+    def run(name):
+        command.main(["run", name, *SMALL[name], "--out", str(tmp_path)])
+        rows, description = lab.read_result(tmp_path)
+        assert description["experiment"] == name
+        return rows, (tmp_path / "README.md").read_text(encoding="utf-8")
+
+    ways = dict(list(scaling.WAYS.items())[:2])
+    monkeypatch.setattr(scaling, "WAYS", ways)
+    monkeypatch.setattr(scaling, "SEARCH_EPOCHS", {"digits": 1})
+    contenders = ("deep_lenet, fast", "svm", "knn")
+    monkeypatch.setattr(time_to_accuracy, "CONTENDERS", contenders)
+    return run
+
+
+@pytest.mark.slow
+def test_training_speed_small_run_measures_each_contender_in_each_round(run):
+    rows, page = run("training_speed")
+    fits = rows[rows.task == "fit"]
+    assert set(fits.contender) == set(training_speed.CONTENDERS)
+    assert (rows.seconds > 0).all()
+    assert list(rows[rows.task == "step"].part) == training_speed.PARTS
+    validations = rows[rows.task == "cross-validation"]
+    assert set(validations.contender) == {*training_speed.OURS, training_speed.RIVAL}
+    assert validations.accuracy.between(0.3, 1).all()
+    assert "| bound (bfloat16)" in page
+
+
+@pytest.mark.slow
+def test_time_to_accuracy_small_run_scores_networks_after_each_epoch(run):
+    rows, page = run("time_to_accuracy")
+    n_points = rows.groupby(["trial", "contender"], sort=False).size()
+    names = {"deep_lenet, fast": 2, "svm": 1, "knn": 1}
+    first = {(0, name): count for name, count in names.items()}
+    assert n_points.to_dict() == first | {(1, "deep_lenet, fast"): 2, (1, "knn"): 1}
+    assert rows.groupby(["trial", "contender"]).seconds.is_monotonic_increasing.all()
+    assert "| svm " in page
+
+
+@pytest.mark.slow
+def test_prediction_speed_small_run_times_each_call(run):
+    rows, page = run("prediction_speed")
+    n_calls = prediction_speed.each_call(rows).groupby(["contender", "n_images"]).size()
+    assert n_calls.groupby("n_images").unique().map(list).to_dict() == {1: [6], 100: [2], 300: [2]}
+    assert "| svm `predict` " in page
+    assert "svm `predict_proba`" not in page  # it has none
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not scaling.RESET_PEAK.exists(), reason="reads the memory from Linux's /proc")
+def test_scaling_small_run_measures_each_size_and_each_way(run):
+    rows, page = run("scaling")
+    fits = rows[rows.task == "fit"]
+    assert fits.groupby("n_images").size().to_dict() == {100: 2, 200: 2}
+    assert (fits.memory_mb > 0).all()
+    assert rows.groupby("way").size().to_dict() == dict.fromkeys(scaling.WAYS, 2)
+    assert "From 100 images on" in page
+
+
+@by_name
+def test_redraw_committed_result_reproduces_the_page(experiment):
+    rows, description = lab.read_result(RESULTS / experiment.name)
+    page = (RESULTS / experiment.name / "README.md").read_text(encoding="utf-8")
+    assert experiment.make_page(rows, description) == page
+
+
+@by_name
+def test_draw_committed_result_makes_the_pictures_of_the_page(experiment):
+    rows, description = lab.read_result(RESULTS / experiment.name)
+    pictures = experiment.draw(rows, SimpleNamespace(**description["options"]))
+    folder = RESULTS / experiment.name
+    assert set(pictures) == {path.name for path in folder.glob("*.png")}
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert all(f"]({name})" in page for name in pictures)
+
+
+def test_training_bound_is_the_time_of_its_flops(monkeypatch):
     c1 = 2 * 2 * 28 * 28 * 32 * 25  # the images need no gradient
     c3 = 3 * 2 * 10 * 10 * 64 * 25 * 32
     fully_connected = 3 * 2 * (1600 * 1024 + 1024 * 67 + 67 * 10)
-    assert training_speed.training_flops(DeepLeNet()) == c1 + c3 + fully_connected
+    n_flops = training_speed.EPOCHS * 7 * (c1 + c3 + fully_connected)
+    monkeypatch.setattr(training_speed.timeit, "repeat", lambda *args, **kwargs: [3.0])
+    bound = training_speed.prepare_bound(range(7), None, 1, torch.mm, torch.float32)
+    assert bound() == pytest.approx(3.0 * n_flops / (2 * training_speed.MATMUL_SIZE**3))
 
 
-def test_the_plain_network_has_the_layers_of_ours():
+def test_plain_lenet_with_our_weights_has_our_logits():
     ours, plain = DeepLeNet(), training_speed.PlainLeNet()
     for found, given in zip(plain.parameters(), ours.parameters(), strict=True):
         found.data.copy_(given)
@@ -56,116 +134,72 @@ def test_the_plain_network_has_the_layers_of_ours():
     torch.testing.assert_close(plain(images), ours(images), rtol=1e-4, atol=1e-4)
 
 
-def test_prediction_speed(tmp_path):
-    numbers, page = run(
-        prediction_speed,
-        tmp_path,
-        *("--n-train", "200", "--n-predict", "500", "--rounds", "2", "--calls", "3"),
-    )
-    for functions in numbers["seconds"].values():
-        for times in functions.values():
-            assert {size: len(values) for size, values in times.items()} == {
-                "1": 6,
-                "100": 2,
-                "500": 2,
-            }
-    assert "| bare module |" in page
-    assert "| svm `predict` |" in page
-    assert "svm `predict_proba`" not in page  # it has none
+def test_growth_of_a_line_does_not_depend_on_small_fits():
+    sizes = [1_000, 10_000, 60_000, 600_000]
+    seconds = [9.0, *(3e-4 * size for size in sizes[1:])]
+    fits = {"task": "fit", "n_images": sizes, "seconds": seconds, "data_mb": 1.0, "memory_mb": 200}
+    growth = scaling.growth(pd.DataFrame(fits), None)
+    assert growth["exponent"] == pytest.approx(1)
+    assert growth["microseconds"] == pytest.approx(300)
+    assert growth["bytes"] == 0
 
 
-def test_scaling(tmp_path):
-    if not scaling.Path("/proc/self/clear_refs").exists():
-        pytest.skip("the peak memory is read from Linux's /proc")
-    numbers, page = run(
-        scaling,
-        tmp_path,
-        *("--sizes", "100", "200", "--search-size", "60", "--search-epochs", "1", "--rounds", "2"),
-    )
-    assert list(numbers["fits"]) == ["100", "200"]
-    for size, fits in numbers["fits"].items():
-        assert [fit["images"] for fit in fits] == [int(size)] * 2
-        assert all(fit["seconds"] > 0 and fit["megabytes"] > 0 for fit in fits)
-    assert [list(search["seconds"]) for search in numbers["searches"]] == [list(scaling.WAYS)]
-    assert "| 200 |" in page
-    assert "From 100 images on" in page
+def test_load_images_repeated_images_differ():
+    X, y = scaling.load_images("digits", 4000)
+    assert len(X) == len(y) == len(np.unique(X.reshape(4000, -1), axis=0))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--sizes", "100", "100"], "two different numbers"),
-        (["--sizes", "100", "600000"], "too many"),
-        (["--search-size", "20"], "--search-size: some class has fewer than 3"),
-    ],
+    ("sizes", "message"), [(["100", "100"], "two different numbers"), (["9", "600000"], "at most")]
 )
-def test_what_cannot_be_scaled_is_refused(arguments, message, capsys):
-    with pytest.raises(SystemExit):
-        scaling.main(["--data", "digits", "--sizes", "100", "200", *arguments])
-    assert message in capsys.readouterr().err
-
-
-def test_a_folder_in_the_way_of_a_result_is_refused(tmp_path, capsys):
-    (tmp_path / "prediction_speed.md").mkdir()
+def test_scaling_wrong_sizes_are_refused_in_one_line(sizes, message, capsys):
     with pytest.raises(SystemExit) as exit_:
-        prediction_speed.main(["--data", "digits", "--out", str(tmp_path)])
+        command.main(["run", "scaling", "--sizes", *sizes])
     assert exit_.value.code == 2
-    assert "argument --out: cannot write there" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
 
 
-def test_slope_of_a_line_is_one_whatever_small_fits_take():
-    fits = [{"images": n, "seconds": 3e-4 * n} for n in (10_000, 60_000, 600_000)]
-    counted = scaling.large_ones([{"images": 1000, "seconds": 9.0}, *fits])
-    assert scaling.slope(counted) == pytest.approx(1)
-
-
-def test_repeated_images_differ():
-    X, y = scaling.load_images("digits", 4000)
-    assert len(X) == len(y) == len(np.unique(X.reshape(4000, -1), axis=0))
-    with pytest.raises(ValueError, match="600000 images are too many"):
-        scaling.load_images("digits", 600_000)
-
-
-def test_time_to_accuracy(tmp_path):
-    pytest.importorskip("matplotlib")
-    numbers, page = run(
-        time_to_accuracy,
-        tmp_path,
-        *("--n-train", "300", "--seeds", "0", "1", "--contenders"),
-        *("deep_lenet, fast", "svm", "knn"),
+def test_time_to_accuracy_ratios_compare_the_same_trial():
+    rows = pd.DataFrame(
+        [
+            *[("deep_lenet", 0, 10.0, 0.992), ("svm, intelex", 0, 20.0, 0.992)],
+            *[("deep_lenet", 1, 30.0, 0.992), ("svm, intelex", 1, 40.0, 0.992)],
+            ("svm", 0, 100.0, 0.98),
+        ],
+        columns=["contender", "trial", "seconds", "accuracy"],
     )
-    runs = [(run["contender"], run["seed"]) for run in numbers["runs"]]
-    first = [("deep_lenet, fast", 0), ("svm", 0), ("knn", 0)]
-    assert runs == [*first, ("deep_lenet, fast", 1), ("knn", 1)]
-    points = numbers["runs"][0]["points"]
-    assert len(points) == time_to_accuracy.FAST["max_epochs"]
-    assert 0 < points[0][0] < points[1][0]
-    assert (tmp_path / "accuracy_over_time.png").stat().st_size > 10_000
-    assert "| svm |" in page
+    table = time_to_accuracy.contenders(rows, None).set_index("method")
+    ratios = table["to 0.99 / fit of svm, intelex"]
+    assert ratios["deep_lenet"] == "0.62 (0.50 to 0.75)"
+    assert ratios["svm"] == ""  # never reached
+    assert table["to 0.99 (s)"].to_dict() == {
+        "deep_lenet": "20.0",
+        "svm, intelex": "30.0",
+        "svm": "never",
+    }
 
 
-def test_ratios_compare_the_same_turn():
-    runs = [
-        {"contender": name, "seed": seed, "points": [(seconds, 0.992)]}
-        for name, seed, seconds in [
-            *(("deep_lenet", 0, 10.0), ("svm, intelex", 0, 20.0)),
-            *(("deep_lenet", 1, 30.0), ("svm, intelex", 1, 40.0)),
-        ]
-    ]
-    runs.append({"contender": "svm", "seed": 0, "points": [(100.0, 0.98)]})
-    assert time_to_accuracy.compare_with_rival("deep_lenet", runs) == "0.62 (0.50 to 0.75)"
-    assert time_to_accuracy.compare_with_rival("svm", runs) == ""  # never reached
+def test_seconds_to_counts_the_first_time():
+    points = {
+        "contender": "a",
+        "trial": 0,
+        "seconds": [1.0, 2.0, 3.0],
+        "accuracy": [0.97, 0.985, 0.981],
+    }
+    rows = pd.DataFrame(points)
+    assert time_to_accuracy.seconds_to(0.98, rows).loc["a", 0] == 2.0
+    assert time_to_accuracy.seconds_to(0.99, rows).loc["a"].count() == 0
 
 
-def test_seconds_to_an_accuracy():
-    points = [(1.0, 0.97), (2.0, 0.985), (3.0, 0.981)]
-    assert time_to_accuracy.seconds_to(0.98, points) == 2.0
-    assert time_to_accuracy.seconds_to(0.99, points) is None
-
-
-@pytest.mark.parametrize("script", [training_speed, prediction_speed, scaling, time_to_accuracy])
-def test_wrong_arguments_are_refused_in_one_line(script, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        script.main(["--rounds", "0"] if script is not time_to_accuracy else ["--seeds", "-1"])
-    assert exit_.value.code == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+def test_relative_rates_compare_the_same_round():
+    rows = pd.DataFrame(
+        {
+            "n_images": 300,
+            "round": [0, 0, 1, 1],
+            "contender": ["bare module", "knn `predict`"] * 2,
+            "seconds": [json.dumps([s]) for s in (1.0, 2.0, 3.0, 6.0)],
+        }
+    )
+    rates = prediction_speed.relative_rates(rows, SimpleNamespace(n_predict=300))
+    assert rates.to_dict() == {"bare module": 1, "knn `predict`": 0.5}

@@ -1,4 +1,4 @@
-"""Markdown page and pictures of a comparison."""
+"""The page and the pictures of a comparison."""
 
 import io
 
@@ -22,6 +22,17 @@ _PAGE = """# Comparison of the methods
 """
 
 
+# Offset of a label in points, and how it is aligned there.
+_SIDES = [
+    ((9, 0), "left", "center"),
+    ((-9, 0), "right", "center"),
+    ((7, 7), "left", "bottom"),
+    ((7, -7), "left", "top"),
+    ((-7, 7), "right", "bottom"),
+    ((-7, -7), "right", "top"),
+]
+
+
 def report_files(comparison, X, footer=""):
     """Return the content of each file of a report by its name; X are the images of `y_true`."""
     from matplotlib.figure import Figure
@@ -42,36 +53,51 @@ def draw_error_against_time(comparison, ax):
     """Draw a labeled dot for each method, with the standard deviation over the folds."""
     rows = [row for row in comparison.scores if not row.error]
     is_over_folds = len(rows[0].fold_accuracies) > 1
+    labels = []
     for number, row in enumerate(rows):
         x, y = row.fit_time, 100 * (1 - row.accuracy)
+        color = COLORS[number % len(COLORS)]
         ax.errorbar(
             x,
             y,
             yerr=100 * row.accuracy_std if is_over_folds else None,
             fmt=MARKERS[number % len(MARKERS)],
-            color=COLORS[number % len(COLORS)],
+            color=color,
             markersize=9,
             capsize=4,
         )
-        offset, alignment = (9, 5), "left"
-        ax.annotate(
-            f"{row.method}  {y:.2f} %",
-            (x, y),
-            offset,
-            textcoords="offset points",
-            ha=alignment,
-            color=COLORS[number % len(COLORS)],
-        )
+        label = f"{row.method}  {y:.2f} %"
+        labels.append(ax.annotate(label, (x, y), (0, 0), textcoords="offset points", color=color))
     decades = np.log10([row.fit_time for row in rows])
+    margin = max(0.45 * np.ptp(decades), 0.7)  # room for a label
     ax.set_xscale("log")
-    # Room for the labels on the right of the dots.
-    ax.set_xlim(10 ** np.floor(decades.min() - 0.1), 10 ** np.ceil(decades.max() + 0.4))
-    ax.set_ylim(bottom=0)
+    ax.set_xlim(10 ** (decades.min() - margin), 10 ** (decades.max() + margin))
+    ax.set_ylim(bottom=0, top=1.05 * ax.get_ylim()[1])
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
     deviation = " and its standard deviation" if is_over_folds else ""
     ax.set(xlabel="Fit time (s)", ylabel=f"Test error{deviation} (%)", title=comparison.protocol)
     ax.grid(alpha=0.3)
+    _place_labels(ax, labels)
+
+
+def _place_labels(ax, labels):
+    """Move each label to the first side of its dot where it does not cover anything."""
+    from matplotlib.transforms import Bbox
+
+    ax.figure.draw_without_rendering()
+    boxes = [line.get_window_extent().padded(6) for line in ax.lines]
+    segments = [segment for bars in ax.collections for segment in bars.get_segments()]
+    boxes += [Bbox(ax.transData.transform(segment)).padded(3) for segment in segments]
+    for label in labels:
+        for offset, side, height in _SIDES:
+            label.xyann = offset
+            label.set(ha=side, va=height)
+            box = label.get_window_extent()
+            is_inside = ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1)
+            if is_inside and not box.count_overlaps(boxes):
+                break
+        boxes.append(box)
 
 
 def draw_mistakes(comparison, X, figure):

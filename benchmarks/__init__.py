@@ -1,0 +1,1 @@
+"""Experiments on the deep LeNet-5: `python -m benchmarks --help`."""

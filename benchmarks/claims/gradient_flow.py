@@ -1,0 +1,219 @@
+"""Does the sigmoid's gradient vanish on its way to the input, and does the logarithmic rectifier
+keep it?"""
+
+from functools import partial
+from itertools import product
+
+import pandas as pd
+import torch
+from skorch.callbacks import Callback
+
+from sklenet import DeepLeNetClassifier
+
+from .. import lab
+
+SATURATED = 0.01  # of the largest slope
+STARTS = {"LeCun's weights": [lab.UnitGain], "sklenet's weights": []}
+NETWORK = ["architecture", "start", "activation"]
+OTHERS = [name for name in lab.ACTIVATIONS if name != "sigmoid"]
+
+experiment = lab.Experiment(
+    __name__,
+    __doc__,
+    digits={"trials": 5, "n_train": 200, "epochs": 2, "n_probes": 512},
+    mnist={"trials": 5, "n_train": 10_000, "epochs": 5, "n_probes": 512},
+    precision="float32",  # bfloat16 rounds small gradients
+)
+
+
+@experiment.images
+def images(options):
+    return lab.sample_trials(options.data, options.trials, options.n_train)
+
+
+@experiment.rows
+def cells(options):
+    networks = {"architecture": lab.ARCHITECTURES, "start": STARTS, "activation": lab.ACTIVATIONS}
+    return {"trial": range(options.trials), **networks}
+
+
+@experiment.measure
+def flow(trial, architecture, start, activation, *, images, options):
+    X, X_test, y, y_test = images[trial]
+    probe = Probe(activation, options.n_probes)
+    classifier = DeepLeNetClassifier(
+        activation,
+        **lab.ARCHITECTURES[architecture],
+        max_epochs=options.epochs,
+        precision=experiment.precision,
+        callbacks=[*(callback() for callback in STARTS[start]), probe],
+        random_state=trial,
+    ).fit(X, y)
+    accuracy = classifier.score(X_test, y_test)
+    return [{**row, "accuracy": accuracy} for row in probe.rows]
+
+
+class Probe(Callback):
+    """Record gradients and saturation of each layer, before the training and after each epoch."""
+
+    def __init__(self, activation, n_probes):
+        self.activation, self.n_probes, self.rows = activation, n_probes, []
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.batch = X[torch.arange(min(len(X), self.n_probes))]
+        self.record(net, epoch=0)
+
+    def on_epoch_end(self, net, **kwargs):
+        self.record(net, epoch=len(net.history))
+
+    def record(self, net, epoch):
+        modules = dict([*net.module_.features.named_children(), *net.module_.head.named_children()])
+        values = {}
+        hooks = [
+            module.register_forward_hook(partial(remember, values, name))
+            for name, module in modules.items()
+        ]
+        loss = lab.loss_of(net, self.batch)
+        for hook in hooks:
+            hook.remove()
+        layers = [name for name, module in modules.items() if hasattr(module, "weight")]
+        tensors = [modules[name].weight for name in layers], [values[name][1] for name in layers]
+        gradients = (torch.autograd.grad(loss, each, retain_graph=True) for each in tensors)
+        # An activation follows each layer but the last, in the order of the layers.
+        inputs = [values[name][0] for name in modules if name.startswith("activation")]
+        shares = [*(flat_shares(self.activation, z) for z in inputs), (None, None)]
+        for layer, of_weights, of_outputs, share in zip(layers, *gradients, shares, strict=True):
+            row = {"epoch": epoch, "layer": layer}
+            row |= {"weight_gradient": rms(of_weights), "output_gradient": rms(of_outputs)}
+            self.rows.append({**row, "saturated": share[0], "dead": share[1]})
+
+
+def remember(values, name, module, args, output):
+    values[name] = args[0].detach(), output
+
+
+def rms(gradient):
+    return float(gradient.square().mean().sqrt())
+
+
+def flat_shares(activation, z):
+    """Return the shares of saturated values and of dead units; a unit is a kernel or a neuron."""
+    function = lab.make_activation(activation)
+    z, grid = z.clone().requires_grad_(), torch.linspace(-8, 8, 2000).requires_grad_()
+    (slope,) = torch.autograd.grad(function(z).sum(), z)
+    (slopes,) = torch.autograd.grad(function(grid).sum(), grid)
+    is_flat = slope.abs() < SATURATED * slopes.max()
+    by_unit = is_flat.transpose(0, 1).flatten(1)
+    return float(is_flat.float().mean()), float(by_unit.all(dim=1).float().mean())
+
+
+def with_norm(rows):
+    """Add the gradient norm of each layer's outputs, over that of the network's."""
+    networks = rows.groupby([*NETWORK, "trial", "epoch"], sort=False)
+    return rows.assign(norm=rows.output_gradient / networks.output_gradient.transform("last"))
+
+
+def compare(rows, options, starts, activation, others):
+    """Return how many times larger the initial norm at C1 is with other activations."""
+    norms = with_norm(rows[rows.epoch == 0]).query("layer == 'C1'")
+    norms = norms.pivot(index="trial", columns=NETWORK, values="norm")
+    times = {}
+    for architecture, start, other in product(lab.ARCHITECTURES, starts, others):
+        ratio = norms[architecture, start, other] / norms[architecture, start, activation]
+        estimate = lab.geometric_interval(ratio, lab.overlap(options))
+        times[f"{other}, {architecture}, {start}"] = estimate
+    return times
+
+
+def find(times, outcomes, whose, details=""):
+    ordered = sorted(times, key=lambda case: times[case].mean)
+    ends = []
+    for case in (ordered[0], ordered[-1]):
+        mean, low, high = (f"{float(f'{x:.2g}'):g}" for x in times[case])
+        ends.append(f"{mean} ({case}; {low} to {high})")
+    effect = f"{lab.count_outcomes(outcomes)}: {whose} is {' to '.join(ends)} times as large."
+    return lab.Finding(outcomes, effect, details)
+
+
+@experiment.claim("From LeCun's weights the sigmoid has less than a tenth of the others' gradient.")
+def vanishes(rows, options):
+    times = compare(rows, options, ["LeCun's weights"], "sigmoid", OTHERS)
+    return find(times, [each.outcome(10) for each in times.values()], "that of the others")
+
+
+@experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient.")
+def is_kept(rows, options):
+    times = compare(rows, options, STARTS, "relu", ["l_relu"])
+    return find(times, [each.outcome(0.5) for each in times.values()], "it")
+
+
+@experiment.claim(
+    "From sklenet's weights the sigmoid has at least a tenth of the others' gradient."
+)
+def is_prevented(rows, options):
+    times = compare(rows, options, ["sklenet's weights"], "sigmoid", OTHERS)
+    outcomes = [lab.Estimate(-x, -high, -low).outcome(-10) for x, low, high in times.values()]
+    accuracies = final_accuracies(rows[rows.activation == "sigmoid"], options)
+    ends = [f"{each:.4f} ({', '.join(network[:2])})" for network, each in accuracies.items()]
+    details = f"With the sigmoid the training ends at {', '.join(ends)}."
+    return find(times, outcomes, "that of the others", details)
+
+
+def final_accuracies(rows, options):
+    return lab.estimate(rows.drop_duplicates([*NETWORK, "trial"]), "accuracy", NETWORK, options)
+
+
+@experiment.table
+def networks(rows, options):
+    """Return a table for each architecture."""
+    accuracies = final_accuracies(rows, options)
+    tables = {architecture: [] for architecture in lab.ARCHITECTURES}
+    for network, part in with_norm(rows).groupby(NETWORK, sort=False):
+        initial, final = (part[part.epoch == epoch] for epoch in (0, options.epochs))
+        gradients = initial.groupby("layer", sort=False).weight_gradient.mean()
+        line = {"activation, initial weights": f"{network[2]}, {network[1]}"}
+        line |= gradients.map("{:.1e}".format).to_dict()
+        for when, at in (("", initial), (" after", final)):
+            line[f"C1/output{when}"] = f"{at[at.layer == 'C1'].norm.mean():.2g}"
+            line[f"saturated{when}"] = f"{at.saturated.mean():.3f}"
+            line[f"dead{when}"] = f"{at.dead.mean():.3f}"
+        tables[network[0]].append({**line, "accuracy": f"{accuracies[network]:.4f}"})
+    return {architecture: pd.DataFrame(lines) for architecture, lines in tables.items()}
+
+
+@experiment.table
+def saturated_below(rows, options):
+    return SATURATED
+
+
+GRID = {"size": (10, 7), "panels": NETWORK[:2], "sharex": True, "sharey": True}
+
+
+@experiment.figure(
+    "gradient_flow.png", "Before the training, {data_name} (bars: 95 % intervals)", **GRID
+)
+def norm_over_layers(rows, options, ax):
+    initial = with_norm(rows[rows.epoch == 0])
+    lab.draw_lines(ax, initial, "layer", "norm", "activation", options, lab.geometric_interval)
+    ax.set(yscale="log", xlabel="Layer, from input to output", ylabel="Gradient norm / output's")
+
+
+@experiment.figure(
+    "gradient_over_epochs.png", "Through the training, {data_name} (bands: 95 % intervals)", **GRID
+)
+def gradient_over_epochs(rows, options, ax):
+    lines = {"x": "epoch", "column": "weight_gradient", "by": "activation", "options": options}
+    style = {"interval": lab.geometric_interval, "bands": lab.ACTIVATIONS}
+    lab.draw_lines(ax, rows[rows.layer == "C1"], **lines, **style)
+    ax.set(yscale="log", xlabel="Epoch", ylabel="Gradient of the weights of C1 (RMS)")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+@experiment.figure("saturation.png", "Before (dotted) and after the training, {data_name}", **GRID)
+def saturation(rows, options, ax):
+    shares = rows.dropna().groupby(["activation", "epoch", "layer"], sort=False).saturated.mean()
+    for number, name in enumerate(lab.ACTIVATIONS):
+        style = {"marker": lab.MARKERS[number], "color": lab.COLORS[number], "markersize": 5}
+        for epoch, line in ((0, {"linestyle": ":"}), (options.epochs, {"label": name})):
+            ax.plot(shares[name, epoch].index, shares[name, epoch], **style, **line)
+    ax.set(xlabel="Layer", ylabel="Saturated values (share)", ylim=(-0.03, 1.03))

@@ -1,0 +1,35 @@
+"""What experiments share: their form, their images, statistics, and how they run."""
+
+from ._commands import Refusal, judge_result, read_result, redraw, refusing, run, write_files
+from ._description import describe_run
+from ._experiment import DATA_NAMES, Experiment
+from ._figures import draw_line, draw_lines
+from ._images import load_split, sample_trials, sample_tuned_trials, take_subset
+from ._options import Parser, add_options, fill_in, positive
+from ._page import as_markdown, render
+from ._sklenet import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    COLORS,
+    MARKERS,
+    AccuracyClock,
+    UnitGain,
+    accelerate,
+    loss_of,
+    make_activation,
+    resolve_device,
+    resolve_precision,
+)
+from ._statistics import (
+    Estimate,
+    Finding,
+    count_outcomes,
+    estimate,
+    format_median,
+    format_p,
+    geometric_interval,
+    interval,
+    judge,
+    leads,
+    overlap,
+)

@@ -1,0 +1,79 @@
+"""The images of each trial of an experiment, and those to choose recipes on."""
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from sklenet.datasets import fetch_mnist, load_digits_images
+
+
+def load_split(data):
+    """Return all training images, test images, training labels and test labels."""
+    if data == "mnist":
+        return fetch_mnist()
+    X, y = load_digits_images()
+    return train_test_split(X, y, stratify=y, random_state=0)
+
+
+def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
+    """Return training images, test images, training labels and test labels for each trial.
+
+    No two trials share a test image: they split those of MNIST, or all digits. The training images
+    are a random subset of MNIST's, or of the other digits, without those to choose recipes on.
+    """
+    if n_trials < 2:
+        raise ValueError(f"argument --trials: must be at least 2, got {n_trials}")
+    folds = StratifiedKFold(n_trials, shuffle=True, random_state=0)
+    if data == "digits":
+        X, y = load_digits_images()
+        if is_tuned:
+            X, _, y, _ = _hold_out(X, y)
+        pools = [(X[train], X[test], y[train], y[test]) for train, test in folds.split(X, y)]
+    else:
+        X, X_test, y, y_test = fetch_mnist()
+        parts = [part for _, part in folds.split(X_test, y_test)]
+        pools = [(X, X_test[part], y, y_test[part]) for part in parts]
+    trials = []
+    for seed, (X, X_test, y, y_test) in enumerate(pools):
+        X, y = take_subset(X, y, len(y) if n_train is None else n_train, seed)
+        trials.append((X, X_test, y, y_test))
+    return trials
+
+
+def sample_tuning_split(data, n_train):
+    """Return images to choose recipes on: MNIST's training images or a third of the digits."""
+    if data == "digits":
+        _, X, _, y = _hold_out(*load_digits_images())
+        n_validation = len(y) // 3
+        n_train = min(n_train, len(y) - n_validation)
+    else:
+        X, _, y, _ = fetch_mnist()
+        n_validation = 10_000
+    return train_test_split(
+        X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
+    )
+
+
+def sample_tuned_trials(options):
+    """Return the images of an experiment that chooses recipes, by stage and trial."""
+    return {
+        "validation": [sample_tuning_split(options.data, options.n_train)],
+        "test": sample_trials(options.data, options.trials, options.n_train, is_tuned=True),
+    }
+
+
+def take_subset(X, y, n_train, seed, argument="--n-train"):
+    """Return a stratified random subset of the training images."""
+    if n_train == len(y):
+        return X, y
+    n_classes = len(np.unique(y))
+    if not n_classes <= n_train <= len(y) - n_classes:
+        raise ValueError(
+            f"argument {argument}: must be from {n_classes} to {len(y) - n_classes}, or {len(y)} "
+            f"for all training images, got {n_train}"
+        )
+    X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
+    return X, y
+
+
+def _hold_out(X, y):
+    return train_test_split(X, y, test_size=1 / 3, stratify=y, random_state=0)

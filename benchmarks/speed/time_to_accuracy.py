@@ -1,0 +1,118 @@
+"""How many seconds of training until a test accuracy is reached, and how many for an SVM?"""
+
+import time
+from importlib.util import find_spec
+
+import pandas as pd
+
+from sklenet.comparison import make_method
+
+from .. import lab
+
+CONTENDERS = (
+    *("deep_lenet", "deep_lenet, fast", "deep_lenet, fast, float32", "svm, intelex", "lenet5"),
+    *("mlp", "svm", "knn", "knn, intelex"),
+)
+PARAMETERS = {"fast": {"max_epochs": 2}, "float32": {"precision": "float32"}, "intelex": {}}
+ONCE = ["svm"]  # it takes minutes and is deterministic
+RIVAL = "svm, intelex"
+ACCURACIES = [0.98, 0.99, 0.992]
+
+experiment = lab.Experiment(
+    __name__,
+    __doc__,
+    digits={"n_train": 1_000, "trials": 2},
+    mnist={"n_train": 60_000, "trials": 3},
+)
+
+
+@experiment.images
+def images(options):
+    X, X_test, y, y_test = lab.load_split(options.data)
+    X, y = lab.take_subset(X, y, options.n_train, seed=0)
+    return X, X_test, y, y_test
+
+
+@experiment.rows
+def cells(options):
+    for trial in range(options.trials):
+        for contender in CONTENDERS:
+            is_missing = "intelex" in contender and not find_spec("sklearnex")
+            if not is_missing and (trial == 0 or contender not in ONCE):
+                yield {"trial": trial, "contender": contender}
+
+
+@experiment.measure
+def accuracy_over_time(trial, contender, *, images, options):
+    X, X_test, y, y_test = images
+    name, *variants = contender.split(", ")
+    method, clock = make_method(name, random_state=trial), lab.AccuracyClock(X_test, y_test)
+    if "classifier__callbacks" in method.get_params():
+        method.set_params(classifier__callbacks=[clock])
+    for variant in variants:
+        method["classifier"].set_params(**PARAMETERS[variant])
+    if "intelex" in variants:
+        method = lab.accelerate(method)
+    clock.start = time.perf_counter()
+    method.fit(X, y)
+    seconds = time.perf_counter() - clock.start - clock.pause
+    # The fit ends after the last epoch: its point is that of the fitted model.
+    points = [*clock.points[:-1], (seconds, float(method.score(X_test, y_test)))]
+    return [
+        {"point": point, "seconds": seconds, "accuracy": accuracy, "n_test": len(y_test)}
+        for point, (seconds, accuracy) in enumerate(points, start=1)
+    ]
+
+
+def seconds_to(accuracy, rows):
+    """Return the seconds until an accuracy is reached, by contender (rows) and trial."""
+    first = rows[rows.accuracy >= accuracy].groupby(["contender", "trial"]).seconds.first()
+    return first.unstack().reindex(rows.contender.unique())
+
+
+@experiment.table
+def contenders(rows, options):
+    fits = rows.groupby(["contender", "trial"]).last()
+    reached = {accuracy: seconds_to(accuracy, rows) for accuracy in ACCURACIES}
+    lines = []
+    for name in rows.contender.unique():
+        runs = fits.loc[name]
+        line = {"method": name, "accuracy": f"{runs.accuracy.mean():.4f}"}
+        line["fit (s)"] = f"{runs.seconds.mean():.1f}"
+        for accuracy, times in reached.items():
+            n_reached = times.loc[name].count()
+            missed = f" ({n_reached} of {len(runs)})" if n_reached < len(runs) else ""
+            mean = f"{times.loc[name].mean():.1f}{missed}"
+            line[f"to {accuracy} (s)"] = mean if n_reached else "never"
+        if RIVAL in fits.index:
+            ratios = (reached[0.99].loc[name] / fits.seconds[RIVAL]).dropna()
+            ratio = lab.format_median(ratios, ".2f") if len(ratios) == len(runs) else ""
+            line[f"to 0.99 / fit of {RIVAL}"] = ratio
+        ends = f"{runs.seconds.min():.1f} to {runs.seconds.max():.1f}"
+        line["range of fit (s)"] = ends if len(runs) > 1 else ""
+        lines.append({**line, "trials": len(runs)})
+    return pd.DataFrame(lines)
+
+
+@experiment.figure(
+    "accuracy_over_time.png",
+    "Test accuracy over training time, {n_train:,} images of {data_name}",
+    size=(8, 4.5),
+)
+def accuracy_over_seconds(rows, options, ax):
+    methods = rows.contender.str.partition(",")[0]
+    for number, (_, contenders) in enumerate(rows.groupby(methods, sort=False)):
+        style = {"color": lab.COLORS[number], "marker": lab.MARKERS[number], "linewidth": 1.2}
+        for variant, (name, runs) in enumerate(contenders.groupby("contender", sort=False)):
+            means = runs.groupby("point")[["seconds", "accuracy"]].mean()
+            style |= {"linestyle": "-" if variant == 0 else ":", "label": name}
+            style |= {"fillstyle": ["full", "none", "left"][variant]}
+            ax.plot(means.seconds, means.accuracy, **style)
+    for accuracy in ACCURACIES:
+        ax.axhline(accuracy, color="0.6", linewidth=0.8, zorder=0)
+    worst = rows.groupby(["contender", "trial"]).accuracy.last().min()
+    ax.set_ylim(min(0.97, worst - 0.005), 1)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(xlabel="Training time (s)", ylabel="Test accuracy, mean of the trials")
+    ax.figure.legend(loc="outside right", frameon=False)
