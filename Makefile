@@ -29,7 +29,7 @@ check: $(READY)  ## check format, code and prose (seconds)
 
 lint: check  ## check, then types, docstrings, layers and the numbers of the README
 	$(PY) -m mypy
-	$(PY) -m numpydoc lint $$(find sklenet -name '*.py')
+	$(PY) -m pytest -q tests/test_docstrings.py
 	.venv/bin/lint-imports
 	$(PY) -m benchmarks readme --check
 
