@@ -534,11 +534,13 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     @property
     def module_(self) -> DeepLeNet:
         """The trained `DeepLeNet`."""
+        check_is_fitted(self)
         return self.net_.module_
 
     @property
     def history_(self) -> History:
         """skorch's record of the training."""
+        check_is_fitted(self)
         return self.net_.history_
 
     def __sklearn_is_fitted__(self):

@@ -34,6 +34,8 @@ class ImagePreprocessor(nn.Module):
 
     Attributes
     ----------
+    n_features : int
+        Number of columns of the rows.
     mean, std : torch.Tensor of shape (channels, 1, 1), float64
         Mean and standard deviation of the training pixels, channel by channel, as buffers; the
         standard deviation of a constant channel is 1.
@@ -54,6 +56,7 @@ class ImagePreprocessor(nn.Module):
         super().__init__()
         self.layout = layout
         self.size = size
+        self.n_features = layout.n_values
         self.register_buffer("mean", torch.zeros(layout.channels, 1, 1, dtype=torch.float64))
         self.register_buffer("std", torch.ones(layout.channels, 1, 1, dtype=torch.float64))
 
@@ -119,7 +122,7 @@ class ImagePreprocessor(nn.Module):
             raise ValueError("The pixel values of X are too large: their variance overflows.")
         # Rounding leaves a constant channel a deviation of some units in the last place.
         std[std <= 1e-13 * mean.abs()] = 1.0
-        self.mean, self.std = mean[:, None, None], std[:, None, None]
+        self.mean, self.std, self.n_features = mean[:, None, None], std[:, None, None], n_features
         return self
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -135,7 +138,18 @@ class ImagePreprocessor(nn.Module):
         -------
         torch.Tensor of shape (n_samples, channels, size, size), float32
             The images.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not a tensor of that shape.
         """
+        if not isinstance(rows, torch.Tensor) or rows.shape[1:] != (self.n_features,):
+            raise ValueError(
+                f"rows must be a tensor of shape (n_samples, {self.n_features}), got "
+                f"{type(rows).__name__} of shape {tuple(np.shape(rows))}; "
+                "`layout.flatten` makes rows of images."
+            )
         height, width, channels = self.layout.shape
         if not all(_SMALLEST_CENTERED <= side <= self.size for side in (height, width)):
             zoom = self.size / max(height, width)
