@@ -4,7 +4,7 @@ from ._commands import Refusal, judge_result, read_result, redraw, refusing, run
 from ._description import describe_run
 from ._experiment import DATA_NAMES, Experiment
 from ._figures import draw_line, draw_lines
-from ._images import load_split, sample_trials, sample_tuned_trials, take_subset
+from ._images import load_split, load_subset, sample_trials, sample_tuned_trials, take_subset
 from ._options import Parser, add_options, fill_in, positive
 from ._page import as_markdown, render
 from ._sklenet import (

@@ -14,6 +14,13 @@ def load_split(data):
     return train_test_split(X, y, stratify=y, random_state=0)
 
 
+def load_subset(options):
+    """Return a random subset of the training images, the test images and the labels of both."""
+    X, X_test, y, y_test = load_split(options.data)
+    X, y = take_subset(X, y, options.n_train, seed=0)
+    return X, X_test, y, y_test
+
+
 def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     """Return training images, test images, training labels and test labels for each trial.
 

@@ -24,13 +24,7 @@ experiment = lab.Experiment(
     digits={"n_train": 1_000, "trials": 2},
     mnist={"n_train": 60_000, "trials": 3},
 )
-
-
-@experiment.images
-def images(options):
-    X, X_test, y, y_test = lab.load_split(options.data)
-    X, y = lab.take_subset(X, y, options.n_train, seed=0)
-    return X, X_test, y, y_test
+experiment.images(lab.load_subset)
 
 
 @experiment.rows
