@@ -12,7 +12,7 @@ CODE := sklenet tests examples benchmarks tools
 # One thread in each worker: the workers share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help compare check lint prose imports fast test test-oldest test-sdist coverage acceptance \
+.PHONY: help compare check lint fast test test-oldest test-sdist coverage acceptance \
 	format clean
 
 help:  ## show this list
@@ -21,20 +21,17 @@ help:  ## show this list
 compare: $(READY)  ## compare all methods on the embedded digits, into build/compare
 	$(PY) benchmarks/compare_methods.py --data digits --out $(OUT)
 
-check: $(READY)  ## check format and code (seconds)
+check: $(READY)  ## check format, code and prose (seconds)
 	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m ruff check $(CODE)
-
-prose: $(READY)  ## check spelling and phrases
 	$(PY) -m codespell_lib
 	$(PY) tools/check_prose.py
 
-imports: $(READY)  ## check the layers of pyproject.toml
-	.venv/bin/lint-imports
-
-lint: check prose imports  ## check, then prose, layers, types and docstrings
+lint: check  ## check, then types, docstrings, layers and the numbers of the README
 	$(PY) -m mypy
-	$(PY) -m numpydoc lint $$(find sklenet -name '*.py')
+	$(PY) -m pytest -q tests/test_docstrings.py
+	.venv/bin/lint-imports
+	$(PY) -m benchmarks readme --check
 
 fast: $(READY)  ## run the tests that take less than a minute together
 	$(PYTEST) -m "not mnist and not slow"

@@ -66,6 +66,12 @@ def paper_accuracy(results, contender):
     return f"{1 - (n_wrong / rows.n_test).mean():.4f}"
 
 
+def few_images_accuracy(results, method):
+    rows, _ = results("generalization")
+    chosen = rows[(rows["size"] == 1000) & (rows.method == method) & rows.corruption.isna()]
+    return f"{chosen[chosen.tested_on == 'mnist'].accuracy.mean():.4f}"
+
+
 def seconds_to_99(results, contender):
     times = time_to_accuracy.seconds_to(0.99, results("time_to_accuracy")[0])
     return f"{times.loc[contender].mean():.0f}"
@@ -94,11 +100,15 @@ def largest_fit(results):
 VALUES = {
     # All of MNIST, one fit of each method
     "comparison_table": comparison_table,
+    "n_methods": lambda results: len(results("compare_methods")[0]),
     "deep_lenet_fit_s": lambda results: fit_time(results, DEEP),
     "svm_fit_s": lambda results: fit_time(results, "svm"),
     # All of MNIST, means of the trials
     "deep_lenet_accuracy": lambda results: paper_accuracy(results, DEEP),
     "augmented_accuracy": lambda results: paper_accuracy(results, f"{DEEP}, augmentation"),
+    "few_images_deep_lenet": lambda results: few_images_accuracy(results, DEEP),
+    "few_images_svm": lambda results: few_images_accuracy(results, "svm"),
+    "generalization_trials": lambda results: results("generalization")[1].trials,
     "paper_table_trials": lambda results: results("paper_table")[1].trials,
     "deep_lenet_to_99_s": lambda results: seconds_to_99(results, DEEP),
     "fast_to_99_s": lambda results: seconds_to_99(results, FAST),
@@ -121,7 +131,7 @@ VALUES = {
         f"{1e3 * prediction_seconds(results, 1, 'bare module'):.1f}"
     ),
     "prediction_speed_rounds": lambda results: results("prediction_speed")[1].rounds,
-    "largest_fit_images": lambda results: int(largest_fit(results).name),
+    "largest_fit_images": lambda results: f"{largest_fit(results).name:,}",
     "largest_fit_memory_mb": lambda results: f"{largest_fit(results).memory_mb:.0f}",
     "scaling_rounds": lambda results: results("scaling")[1].rounds,
     "scaling_table": lambda results: scaling.fits(*results("scaling")),

@@ -1,4 +1,4 @@
-"""The code of the README runs, and its numbers are those of the results."""
+"""The code of the README and of docs/ runs, and their numbers are those of the results."""
 
 import re
 from pathlib import Path
@@ -7,21 +7,29 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+# A block of Python code, and the block of its output, if there is one.
+CODE = re.compile(r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.M | re.S)
 
 
-def test_readme_python_code_runs(tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_python_code_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-    assert blocks
-    namespace = {"__name__": "readme"}
-    for block in blocks:
+    text = page.read_text(encoding="utf-8")
+    namespace = {"__name__": "page"}
+    for block, output in re.findall(CODE, text):
         exec(block, namespace)
+        printed = capsys.readouterr().out
+        if output:  # processors differ in the last digit
+            assert float(printed) == pytest.approx(float(output), abs=0.02)
 
 
-def test_readme_linked_files_exist():
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_linked_files_exist(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+    assert not [link for link in links if not (page.parent / link).exists()]
 
 
 def test_readme_values_do_not_begin_a_line():
