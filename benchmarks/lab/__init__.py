@@ -7,6 +7,7 @@ from ._figures import draw_line, draw_lines
 from ._images import load_split, load_subset, sample_trials, sample_tuned_trials, take_subset
 from ._options import Parser, add_options, fill_in, positive
 from ._page import as_markdown, render
+from ._processes import run_in_new_process
 from ._sklenet import (
     ACTIVATIONS,
     ARCHITECTURES,

@@ -1,13 +1,9 @@
 """How fast does sklenet train, compared with skorch, loops by hand and the rate of a matmul?"""
 
 import math
-import signal
 import time
 import timeit
-from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -48,14 +44,7 @@ experiment = lab.Experiment(
 def images(options):
     X, _, y, _ = lab.load_split(options.data)
     X, y = lab.take_subset(X, y, options.n_images, 0, "--n-images")
-    # In separate processes no contender changes a setting of another.
-    return X, y, defaultdict(new_process)
-
-
-def new_process():
-    """Return an executor of one new process, which Ctrl-C ends without a traceback."""
-    handler = signal.SIGINT, signal.SIG_DFL
-    return ProcessPoolExecutor(1, get_context("spawn"), signal.signal, handler)
+    return X, y
 
 
 @experiment.rows
@@ -72,15 +61,16 @@ def cells(options):
 
 @experiment.measure
 def seconds(task, round, contender, *, images, options):
-    X, y, processes = images
-    submit = processes[contender.partition(" (")[0]].submit  # one process for the bounds
+    # In a separate process no contender changes a setting of another.
     if task == "cross-validation":
-        return submit(cross_validate, contender, options.cv_epochs, round).result()
+        return lab.run_in_new_process(cross_validate, contender, options.cv_epochs, round)
+    X, y = images
     size = {"n_images": len(X), "batch_size": options.batch_size, "epochs": EPOCHS}
     if task == "fit":
-        return {**size, "seconds": submit(time_fit, contender, X, y, options.batch_size).result()}
-    times = zip(PARTS, time_step(X, y, options.batch_size), strict=True)
-    return [{**size, "part": part, "seconds": seconds} for part, seconds in times]
+        seconds = lab.run_in_new_process(time_fit, contender, X, y, options.batch_size)
+        return {**size, "seconds": seconds}
+    times = lab.run_in_new_process(time_step, X, y, options.batch_size)
+    return [{**size, "part": part, "seconds": times[part]} for part in PARTS]
 
 
 class PlainLeNet(nn.Sequential):
@@ -193,16 +183,14 @@ CONTENDERS = {
     "bound (oneDNN)": partial(prepare_bound, multiply=multiply_by_onednn, dtype=torch.float32),
     "bound (bfloat16)": partial(prepare_bound, multiply=torch.mm, dtype=torch.bfloat16),
 }
-prepared = {}  # in the process of a contender
 
 
 def time_fit(contender, X, y, batch_size):
-    if contender not in prepared:
-        torch.manual_seed(0)
-        prepared[contender] = CONTENDERS[contender](X, y, batch_size)
-        prepared[contender]()  # the first fit warms up
+    torch.manual_seed(0)
+    fit = CONTENDERS[contender](X, y, batch_size)
+    fit()  # the first fit warms up
     start = time.perf_counter()
-    result = prepared[contender]()
+    result = fit()
     return result if isinstance(result, float) else time.perf_counter() - start
 
 
@@ -242,7 +230,7 @@ def time_step(X, y, batch_size):
         optimizer.step()
         clock.append(time.perf_counter())
         times.append(np.diff(clock))
-    return np.mean(times[1:], axis=0).tolist()
+    return dict(zip(PARTS, np.mean(times[1:], axis=0).tolist(), strict=True))
 
 
 def times_of(rows, task, columns="contender"):
