@@ -108,17 +108,17 @@ def make_activation(name):
 
 def summarize(rows):
     """Return the final accuracy of each training, and when it reaches each goal."""
-    runs = []
-    tested = rows[rows.stage == "test"]
-    for names, run in tested.groupby([*NETWORK, "trial", "lr"], sort=False):
-        line = dict(zip([*NETWORK, "trial", "lr"], names, strict=True))
-        line["final"] = run.accuracy.iloc[-1]
+
+    def summarize_run(run):
+        summary = {"final": run.accuracy.iloc[-1]}
         for goal in GOALS:
-            epochs = epochs_to(float(goal), run.accuracy)
-            line[f"epochs to {goal}"] = epochs
-            line[f"seconds to {goal}"] = np.interp(epochs, [0, *run.epoch], [0, *run.seconds])
-        runs.append(line)
-    return pd.DataFrame(runs)
+            epochs = summary[f"epochs to {goal}"] = epochs_to(float(goal), run.accuracy)
+            seconds = np.interp(epochs, [0, *run.epoch], [0, *run.seconds])
+            summary[f"seconds to {goal}"] = seconds
+        return pd.Series(summary)
+
+    runs = rows[rows.stage == "test"].groupby([*NETWORK, "trial", "lr"], sort=False)
+    return runs.apply(summarize_run).reset_index()
 
 
 def epochs_to(goal, accuracies):
@@ -141,7 +141,7 @@ def compare(rows, options, column, setting, ours, others):
 
 def judge_epochs(rows, options, others):
     leads = compare(rows, options, f"epochs to {GOALS[0]}", SGD, "sigmoid", others)
-    finding = lab.judge(leads, "+.1f", " epochs")
+    finding = lab.judge(leads, "{:+.1f} epochs".format)
     return finding._replace(effect=f"{finding.effect} Never counts as {options.epochs + 1}.")
 
 
@@ -173,21 +173,18 @@ def beta_of_one_is_better(rows, options):
 @experiment.table
 def settings(rows, options):
     """Return a table for each setting."""
+
+    def with_interval(values, spec=".1f"):
+        return f"{lab.interval(values, lab.overlap(options)):{spec}}"
+
     tables = {setting: [] for setting in PARAMETERS}
     for (setting, *network), runs in summarize(rows).groupby(NETWORK, sort=False):
         line = {"network": ", ".join(network), "rate": f"{runs.lr.iloc[0]:.2g}"}
         for goal in GOALS:
-            reached = runs[runs[f"epochs to {goal}"] <= options.epochs]
-            missed = f" ({len(reached)} of {len(runs)})"
-            for column, never in ((f"epochs to {goal}", "never"), (f"seconds to {goal}", "")):
-                if len(reached) == len(runs):
-                    line[column] = f"{lab.interval(runs[column], lab.overlap(options)):.1f}"
-                else:
-                    line[column] = (
-                        f"{reached[column].mean():.1f}{missed}" if len(reached) else never
-                    )
-        line["final accuracy"] = f"{lab.interval(runs.final, lab.overlap(options)):.4f}"
-        tables[setting].append(line)
+            is_reached = runs[f"epochs to {goal}"] <= options.epochs
+            for column in (f"epochs to {goal}", f"seconds to {goal}"):
+                line[column] = lab.format_reached(runs[column].where(is_reached), with_interval)
+        tables[setting].append({**line, "final accuracy": with_interval(runs.final, ".4f")})
     return {setting: pd.DataFrame(lines) for setting, lines in tables.items()}
 
 

@@ -18,16 +18,15 @@ from ._sklenet import (
     accelerate,
     loss_of,
     make_activation,
-    resolve_device,
     resolve_precision,
 )
 from ._statistics import (
     Estimate,
     Finding,
-    count_outcomes,
     estimate,
     format_median,
     format_p,
+    format_reached,
     geometric_interval,
     interval,
     judge,
