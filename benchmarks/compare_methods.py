@@ -54,7 +54,7 @@ def make_parser():
     add("--device", default="auto", help="of the networks: cpu, cuda, mps; default: auto")
     add("--accelerate", action="store_true", help="the SVM and KNN of scikit-learn-intelex")
     add("--seed", type=int, default=0, metavar="N", help="default: 0")
-    n_jobs_help = "fits at the same time; with more than 1, the default, times are not comparable"
+    n_jobs_help = "parallel fits; default: 1, with more the times are not comparable"
     add("--n-jobs", **number, default=1, help=n_jobs_help)
     add("--out", type=Path, metavar="FOLDER", help="write the table and the pictures here")
     return parser

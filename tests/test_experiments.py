@@ -209,6 +209,15 @@ def test_run_damaged_journal_is_refused(content, tiny, tmp_path, capsys):
     assert journal.read_text() == content
 
 
+def test_run_help_lists_the_experiments(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command.main(["run", "--help"])
+    assert exit_.value.code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for name, experiment in command.EXPERIMENTS.items():
+        assert f"{name} {experiment.question}" in printed
+
+
 def test_run_out_that_is_a_file_is_refused(tiny, tmp_path, capsys):
     (tmp_path / "out").touch()
     assert "argument --out: " in refusal(["run", "tiny", "--out", tmp_path / "out"], capsys)
