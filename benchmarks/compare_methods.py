@@ -97,8 +97,7 @@ def load_data(options):
         X, X_test, y, y_test = fetch_mnist()
     else:
         X, X_test, y, y_test = load_idx_folder(options.data)
-    if options.n_train is not None:
-        X, y = lab.take_subset(X, y, options.n_train, options.seed)
+    X, y = lab.take_subset(X, y, options.n_train, options.seed)
     return (X, y, None, None) if options.cv else (X, y, X_test, y_test)
 
 

@@ -558,8 +558,8 @@ def test_gains_of_the_ablation_have_their_sign():
         (architecture_ablation.ADDED, [0.02, -0.01, 0.02, 0.02, 0.01]),
         (architecture_ablation.ADDED_LAST, [-0.01, 0.02, 0.02, 0.02, 0.01]),
     ):
-        gains = list(architecture_ablation.gains(rows, pairs))
-        assert_allclose([gain.estimate.mean for gain in gains], expected, atol=1e-3)
+        gains = architecture_ablation.gains(rows, pairs)
+        assert_allclose([estimate.mean for estimate in gains.estimate], expected, atol=1e-3)
     claims = architecture_ablation.experiment.judge(rows, SimpleNamespace())
     verdicts = [claim.finding.verdict for claim in claims]
     assert verdicts == ["holds", "partly supported", "partly supported"]

@@ -215,10 +215,9 @@ def examples(rows, options, ax):
             extent = (left, left + side, top + side, top)
             ax.imshow(image, "gray_r", vmin=0, vmax=X.max(), extent=extent)
             ax.text(left + side / 2, top - side / 30, f"{strength:g}", ha="center", fontsize=8)
+        ax.text(-0.1 * side, (1.4 * row + 0.6) * side, name, ha="right")
     ax.set(xlim=(0, 7.7 * side), ylim=(1.4 * side * len(strengths), -0.2 * side))
     ax.set(xticks=[], yticks=[], frame_on=False)
-    for row, name in enumerate(strengths.index):
-        ax.text(-0.1 * side, (1.4 * row + 0.6) * side, name, ha="right")
 
 
 @experiment.figure(

@@ -60,7 +60,7 @@ class Probe(Callback):
         self.activation, self.n_probes, self.rows = activation, n_probes, []
 
     def on_train_begin(self, net, X=None, **kwargs):
-        self.batch = X[torch.arange(min(len(X), self.n_probes))]
+        self.inputs, self.target = X[torch.arange(min(len(X), self.n_probes))]
         self.record(net, epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
@@ -73,7 +73,7 @@ class Probe(Callback):
             module.register_forward_hook(partial(remember, values, name))
             for name, module in modules.items()
         ]
-        loss = lab.loss_of(net, self.batch)
+        loss = net.get_loss(net.infer(self.inputs), self.target, X=self.inputs)
         for hook in hooks:
             hook.remove()
         layers = [name for name, module in modules.items() if hasattr(module, "weight")]
@@ -199,9 +199,8 @@ def gradient_over_epochs(rows, options, ax):
 
 @experiment.figure("saturation.png", "Before (dotted) and after the training, {data_name}", **GRID)
 def saturation(rows, options, ax):
-    shares = rows.dropna().groupby(["activation", "epoch", "layer"], sort=False).saturated.mean()
-    for number, name in enumerate(lab.ACTIVATIONS):
-        style = {"marker": lab.MARKERS[number], "color": lab.COLORS[number], "markersize": 5}
-        for epoch, line in ((0, {"linestyle": ":"}), (options.epochs, {"label": name})):
-            ax.plot(shares[name, epoch].index, shares[name, epoch], **style, **line)
+    for epoch, style in ((0, {"linestyle": ":", "label": None}), (options.epochs, {})):
+        part = rows[rows.epoch == epoch].dropna()
+        columns = ["layer", "saturated", "activation"]
+        lab.draw_lines(ax, part, *columns, options, bands=[], **style)
     ax.set(xlabel="Layer", ylabel="Saturated values (share)", ylim=(-0.03, 1.03))

@@ -16,7 +16,6 @@ from ._sklenet import (
     AccuracyClock,
     UnitGain,
     accelerate,
-    loss_of,
     make_activation,
     resolve_precision,
 )

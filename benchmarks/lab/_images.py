@@ -41,7 +41,7 @@ def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
         pools = [(X, X_test[part], y, y_test[part]) for part in parts]
     trials = []
     for seed, (X, X_test, y, y_test) in enumerate(pools):
-        X, y = take_subset(X, y, len(y) if n_train is None else n_train, seed)
+        X, y = take_subset(X, y, n_train, seed)
         trials.append((X, X_test, y, y_test))
     return trials
 
@@ -69,8 +69,8 @@ def sample_tuned_trials(options):
 
 
 def take_subset(X, y, n_train, seed, argument="--n-train"):
-    """Return a stratified random subset of the training images."""
-    if n_train == len(y):
+    """Return a stratified random subset of the training images; with None, all of them."""
+    if n_train in (None, len(y)):
         return X, y
     n_classes = len(np.unique(y))
     if not n_classes <= n_train <= len(y) - n_classes:

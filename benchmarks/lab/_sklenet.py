@@ -40,12 +40,6 @@ def accelerate(method):
     return method
 
 
-def loss_of(net, batch):
-    """Return the loss of a skorch net on a batch of its data set."""
-    inputs, target = batch
-    return net.get_loss(net.infer(inputs), target, X=inputs)
-
-
 class UnitGain(Callback):
     """Start from the weights of LeCun et al. (1998, "Efficient BackProp", section 4.6).
 

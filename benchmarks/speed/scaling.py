@@ -1,5 +1,6 @@
 """How do time and memory of a fit grow with the data, and do two jobs of a search beat one?"""
 
+import re
 import time
 from pathlib import Path
 
@@ -96,9 +97,8 @@ def measure_fit(data, n_images):
 
 def peak_memory():
     """Return the highest resident memory of this process, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return 1024 * int(line.split()[1])
+    kilobytes = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]
+    return 1024 * int(kilobytes)
 
 
 def time_search(X, y, epochs, n_jobs, n_threads):

@@ -173,8 +173,7 @@ def prepare_skorch(X, y, batch_size):
 
 
 CONTENDERS = {
-    "sklenet": partial(prepare_sklenet, precision="auto"),
-    "sklenet, float32": partial(prepare_sklenet, precision="float32"),
+    **{name: partial(prepare_sklenet, precision=precision) for name, precision in OURS.items()},
     "skorch": prepare_skorch,
     "DataLoader loop": prepare_loop,
     "bare loop": partial(prepare_loop, precision="auto"),
