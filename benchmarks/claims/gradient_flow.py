@@ -68,14 +68,11 @@ class Probe(Callback):
 
     def record(self, net, epoch):
         modules = dict([*net.module_.features.named_children(), *net.module_.head.named_children()])
-        values = {}
-        hooks = [
-            module.register_forward_hook(partial(remember, values, name))
-            for name, module in modules.items()
-        ]
-        loss = net.get_loss(net.infer(self.inputs), self.target, X=self.inputs)
-        for hook in hooks:
-            hook.remove()
+        values, z = {}, self.inputs["images"]
+        for name, module in modules.items():
+            values[name] = z.detach(), module(z)
+            z = values[name][1]
+        loss = net.get_loss(z, self.target, X=self.inputs)
         layers = [name for name, module in modules.items() if hasattr(module, "weight")]
         tensors = [modules[name].weight for name in layers], [values[name][1] for name in layers]
         gradients = (torch.autograd.grad(loss, each, retain_graph=True) for each in tensors)
@@ -86,10 +83,6 @@ class Probe(Callback):
             row = {"epoch": epoch, "layer": layer}
             row |= {"weight_gradient": rms(of_weights), "output_gradient": rms(of_outputs)}
             self.rows.append({**row, "saturated": share[0], "dead": share[1]})
-
-
-def remember(values, name, module, args, output):
-    values[name] = args[0].detach(), output
 
 
 def rms(gradient):
