@@ -46,24 +46,22 @@ def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     return trials
 
 
-def sample_tuning_split(data, n_train):
-    """Return images to choose recipes on: MNIST's training images or a third of the digits."""
-    if data == "digits":
+def sample_tuned_trials(options):
+    """Return the images of an experiment that chooses recipes, by stage and trial.
+
+    Recipes are chosen on MNIST's training images or on a third of the digits.
+    """
+    n_train = options.n_train
+    if options.data == "digits":
         _, X, _, y = _hold_out(*load_digits_images())
         n_validation = len(y) // 3
         n_train = min(n_train, len(y) - n_validation)
     else:
         X, _, y, _ = fetch_mnist()
         n_validation = 10_000
-    return train_test_split(
-        X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
-    )
-
-
-def sample_tuned_trials(options):
-    """Return the images of an experiment that chooses recipes, by stage and trial."""
+    sizes = {"train_size": n_train, "test_size": n_validation}
     return {
-        "validation": [sample_tuning_split(options.data, options.n_train)],
+        "validation": [train_test_split(X, y, **sizes, stratify=y, random_state=0)],
         "test": sample_trials(options.data, options.trials, options.n_train, is_tuned=True),
     }
 

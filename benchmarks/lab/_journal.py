@@ -11,10 +11,11 @@ class Journal:
     incomplete last line, of an interrupted run, is dropped. Without a path nothing is kept.
     """
 
-    def __init__(self, path=None, run=None):
+    def __init__(self, path, run):
         self.path, self.measured = path, {}
         if path is None:
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         lines = [line for line in lines if line.endswith("\n")] or [json.dumps(run) + "\n"]
         try:

@@ -64,13 +64,10 @@ def seconds(task, round, contender, *, images, options):
     # In a separate process no contender changes a setting of another.
     if task == "cross-validation":
         return lab.run_in_new_process(cross_validate, contender, options.cv_epochs, round)
-    X, y = images
-    size = {"n_images": len(X), "batch_size": options.batch_size, "epochs": EPOCHS}
-    if task == "fit":
-        seconds = lab.run_in_new_process(time_fit, contender, X, y, options.batch_size)
-        return {**size, "seconds": seconds}
-    times = lab.run_in_new_process(time_step, X, y, options.batch_size)
-    return [{**size, "part": part, "seconds": times[part]} for part in PARTS]
+    measure = {"fit": time_fit, "step": time_step}[task]
+    measured = lab.run_in_new_process(measure, contender, *images, options.batch_size)
+    size = {"n_images": options.n_images, "batch_size": options.batch_size, "epochs": EPOCHS}
+    return [{**size, **each} for each in measured]
 
 
 class PlainLeNet(nn.Sequential):
@@ -190,7 +187,8 @@ def time_fit(contender, X, y, batch_size):
     fit()  # the first fit warms up
     start = time.perf_counter()
     result = fit()
-    return result if isinstance(result, float) else time.perf_counter() - start
+    seconds = result if isinstance(result, float) else time.perf_counter() - start
+    return [{"seconds": seconds}]
 
 
 def cross_validate(contender, epochs, seed):
@@ -210,7 +208,7 @@ def cross_validate(contender, epochs, seed):
     return {"n_images": len(X), "batch_size": batch_size, "epochs": epochs, **measured}
 
 
-def time_step(X, y, batch_size):
+def time_step(contender, X, y, batch_size):
     """Time the parts of a step of the bare loop: the means of ten steps after the first."""
     rows, (_, target) = torch.from_numpy(X).flatten(1), as_tensors(X, y)
     preprocessor = ImagePreprocessor(ImageLayout.from_images(X)).fit(rows)
@@ -229,7 +227,8 @@ def time_step(X, y, batch_size):
         optimizer.step()
         clock.append(time.perf_counter())
         times.append(np.diff(clock))
-    return dict(zip(PARTS, np.mean(times[1:], axis=0).tolist(), strict=True))
+    means = np.mean(times[1:], axis=0).tolist()
+    return [{"part": part, "seconds": mean} for part, mean in zip(PARTS, means, strict=True)]
 
 
 def times_of(rows, task, columns="contender"):
