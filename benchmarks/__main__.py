@@ -18,7 +18,7 @@ def main(argv=None):
     arguments = sys.argv[1:] if argv is None else argv
     parser = make_parser()
     parsed = parser.parse_args(arguments)
-    kept = "; the same command goes on" if getattr(parsed, "out", None) else ""
+    kept = "; the same command resumes" if getattr(parsed, "out", None) else ""
 
     def interrupt(number, frame):
         parser.exit(130, f"Interrupted{kept}.\n")

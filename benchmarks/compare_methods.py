@@ -51,8 +51,8 @@ def make_parser():
     add("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
     tune_help = "search the settings by 3-fold cross-validation, which counts as fit time"
     add("--tune", action="store_true", help=tune_help)
-    add("--device", default="auto", help="of the networks: cpu, cuda, mps; default: auto")
-    add("--accelerate", action="store_true", help="the SVM and KNN of scikit-learn-intelex")
+    add("--device", default="auto", help="device of the networks: cpu, cuda, mps; default: auto")
+    add("--accelerate", action="store_true", help="use scikit-learn-intelex for the SVM and KNN")
     add("--seed", type=int, default=0, metavar="N", help="default: 0")
     n_jobs_help = "parallel fits; default: 1, with more the times are not comparable"
     add("--n-jobs", **number, default=1, help=n_jobs_help)

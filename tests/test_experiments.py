@@ -162,7 +162,7 @@ def test_run_interrupted_is_resumed_by_the_same_command(tiny, tmp_path, monkeypa
         with pytest.raises(SystemExit) as exit_:
             command.main(arguments)
     assert exit_.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
     journal = tmp_path / "out" / "unfinished.jsonl"
     journal.write_text(journal.read_text() + '["trial 1, method se')  # cut off while it was written
     command.main(arguments)

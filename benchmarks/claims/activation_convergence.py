@@ -144,27 +144,27 @@ def judge_epochs(rows, options, others):
     return lab.judge(leads, "{:+.1f} epochs".format)
 
 
-@experiment.claim("By plain SGD the sigmoid needs more epochs to 0.95 than each other activation.")
+@experiment.claim("With plain SGD every other activation reaches 0.95 before the sigmoid.")
 def sigmoid_is_slow(rows, options):
     return judge_epochs(rows, options, lab.ACTIVATIONS)
 
 
-@experiment.claim("From weights that suit it the sigmoid needs fewer epochs to 0.95 by plain SGD.")
+@experiment.claim("With plain SGD the sigmoid reaches 0.95 earlier from sklenet's weights.")
 def suited_weights_are_faster(rows, options):
     return judge_epochs(rows, options, [SUITED])
 
 
-@experiment.claim("By plain SGD l_relu ends more accurate than each other activation.")
+@experiment.claim("With plain SGD l_relu has the highest final accuracy.")
 def l_relu_is_better_by_sgd(rows, options):
     return lab.judge(compare(rows, options, "final", SGD, "l_relu", lab.ACTIVATIONS))
 
 
-@experiment.claim("By the default recipe l_relu ends more accurate than each other activation.")
+@experiment.claim("With the default recipe l_relu has the highest final accuracy.")
 def l_relu_is_better(rows, options):
     return lab.judge(compare(rows, options, "final", RECIPE, "l_relu", lab.ACTIVATIONS))
 
 
-@experiment.claim("With β = 1 the Deep LeNet ends more accurate than with 0.5, 2 or 4.", "beta.png")
+@experiment.claim("The final accuracy with β = 1 is higher than with 0.5, 2 and 4.", "beta.png")
 def beta_of_one_is_better(rows, options):
     return lab.judge(compare(rows, options, "final", RECIPE, "l_relu", BETAS))
 
@@ -227,9 +227,8 @@ def loss_per_epoch(rows, options, ax):
 )
 def error_over_beta(rows, options, ax):
     runs = summarize(rows).query(f"setting == '{RECIPE}' and architecture == 'Deep LeNet'")
-    runs = runs.assign(
-        beta=runs.activation.map({"l_relu": 1, **BETAS}), error=100 - 100 * runs.final
-    )
+    betas = runs.activation.map({"l_relu": 1, **BETAS})
+    runs = runs.assign(beta=betas, error=100 - 100 * runs.final)
     points = lab.estimate(runs.sort_values("beta"), "error", "beta", options)
     lab.draw_line(ax, points, 0)
     ax.set(xscale="log", xlabel="β of the logarithmic rectifier", ylabel="Test error (percent)")

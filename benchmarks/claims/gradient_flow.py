@@ -126,18 +126,20 @@ def format_ratio(log_ratio, unit):
     return f"{ratio} ({low} to {high}) {unit}"
 
 
-@experiment.claim("From LeCun's weights the sigmoid has less than a tenth of the others' gradient.")
+@experiment.claim(
+    "From LeCun's weights the sigmoid has under a tenth of the others' gradient norm."
+)
 def vanishes(rows, options):
     return judge(rows, options, ["LeCun's weights"], SIGMOID_FIRST, threshold=10, power=-1)
 
 
-@experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient.")
+@experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient norm.")
 def is_kept(rows, options):
     return judge(rows, options, STARTS, ["l_relu", "relu"], threshold=0.5)
 
 
 @experiment.claim(
-    "From sklenet's weights the sigmoid has at least a tenth of the others' gradient."
+    "From sklenet's weights the sigmoid has at least a tenth of the others' gradient norm."
 )
 def is_prevented(rows, options):
     return judge(rows, options, ["sklenet's weights"], SIGMOID_FIRST, threshold=0.1)
@@ -180,7 +182,7 @@ def norm_over_layers(rows, options, ax):
 
 
 @experiment.figure(
-    "gradient_over_epochs.png", "Through the training, {data_name} (bands: 95 % intervals)", **GRID
+    "gradient_over_epochs.png", "During the training, {data_name} (bands: 95 % intervals)", **GRID
 )
 def gradient_over_epochs(rows, options, ax):
     lines = {"x": "epoch", "column": "weight_gradient", "by": "activation", "options": options}

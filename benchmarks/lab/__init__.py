@@ -1,4 +1,4 @@
-"""What experiments share: their form, their images, statistics, and how they run."""
+"""The code that experiments share: their form, images, statistics and commands."""
 
 from ._commands import Refusal, judge_result, read_result, redraw, refusing, run, write_files
 from ._description import describe_run

@@ -5,10 +5,10 @@ import time
 
 
 class Journal:
-    """What was measured in each cell, written to a file as soon as it is measured.
+    """The measurements of each cell, written to a file as soon as they are made.
 
     The first line of the file describes the run; measurements of another run are refused. An
-    incomplete last line, of an interrupted run, is dropped. Without a path nothing is kept.
+    incomplete last line, of an interrupted run, is dropped. Without a path there is no file.
     """
 
     def __init__(self, path, run):
@@ -30,7 +30,7 @@ class Journal:
             )
         path.write_text("".join(lines))
         if entries:
-            print(f"Going on after {len(entries)} measurements in {path}", flush=True)
+            print(f"Resuming after {len(entries)} measurements in {path}", flush=True)
 
     def measure(self, cell, function):
         """Return what the function returns, or what it returned before the interruption."""

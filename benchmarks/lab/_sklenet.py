@@ -1,4 +1,4 @@
-"""What the experiments use of sklenet's private modules."""
+"""The private modules of sklenet that experiments use, and callbacks for its networks."""
 
 import time
 

@@ -1,6 +1,5 @@
 """Estimates over the trials of an experiment, comparisons and verdicts."""
 
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What the rows say about a claim: the outcome of each comparison, the effect, and the rest."""
+    """The outcomes of the comparisons of a claim, the effect, and details."""
 
     outcomes: list[str]
     effect: str
@@ -37,12 +36,12 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self):
-        counts = Counter(self.outcomes)
-        if counts["better"] == len(self.outcomes):
+        n_better, n_inconclusive, n_worse = map(self.outcomes.count, OUTCOMES)
+        if n_better == len(self.outcomes):
             return "holds"
-        if counts["inconclusive"] == len(self.outcomes):
+        if n_inconclusive == len(self.outcomes):
             return "inconclusive"
-        return "partly supported" if counts["better"] >= counts["worse"] else "fails"
+        return "partly supported" if n_better >= n_worse else "fails"
 
 
 def overlap(options):

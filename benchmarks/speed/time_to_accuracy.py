@@ -1,4 +1,4 @@
-"""How many seconds of training until a test accuracy is reached, and how many for an SVM?"""
+"""How long does a network train until it reaches a test accuracy, and how long does an SVM?"""
 
 import time
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""How fast does sklenet train, compared with skorch, loops by hand and the rate of a matmul?"""
+"""How fast does sklenet train compared with skorch, plain loops and a large matmul?"""
 
 import math
 import time
@@ -101,7 +101,7 @@ def make_skorch(n_images, batch_size, epochs):
 
 
 def prepare_loop(X, y, batch_size, precision=None):
-    """Return a loop by hand: that of a textbook or, in a precision, the fastest that we know."""
+    """Return a hand-written loop: a textbook's or, in a precision, the fastest that we know."""
     images, target = as_tensors(X, y)
     loader = DataLoader(TensorDataset(images, target), batch_size=batch_size, shuffle=True)
     if precision:
@@ -123,7 +123,7 @@ def prepare_loop(X, y, batch_size, precision=None):
 
 
 def make_loop(precision):
-    """Return the module, the optimizer and the dtype of a loop by hand."""
+    """Return the module, the optimizer and the dtype of a hand-written loop."""
     module = DeepLeNet().to(memory_format=torch.channels_last) if precision else PlainLeNet()
     options = {"lr": LR, "weight_decay": WEIGHT_DECAY, "fused": bool(precision)}
     dtype = resolve_precision(precision or "float32", CPU)
@@ -137,7 +137,7 @@ def loss_of(module, images, target, dtype):
 
 
 def prepare_bound(X, y, batch_size, multiply, dtype):
-    """Return a function that returns the seconds which a fit takes at the rate of a matmul."""
+    """Return a function that returns the seconds of a fit at the rate of a matmul."""
     with FlopCounterMode(display=False) as counter:
         PlainLeNet()(torch.zeros(1, 1, 32, 32)).sum().backward()
     n_flops = EPOCHS * len(X) * counter.get_total_flops()
