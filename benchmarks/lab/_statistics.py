@@ -100,7 +100,7 @@ def judge(leads, form="{:+.4f}".format, threshold=0):
     ends = dict.fromkeys([ordered[0], ordered[-1]])
     effect = " to ".join(f"{form(leads[case])} ({case})" for case in ends)
     details = [
-        f"{outcome.capitalize()}: {', '.join(cases[outcome])}."
+        f"{outcome.capitalize()}: {'; '.join(cases[outcome])}."
         for outcome in ("worse", "inconclusive")
         if cases[outcome]
     ]
