@@ -18,7 +18,7 @@ def main(argv=None):
     arguments = sys.argv[1:] if argv is None else argv
     parser = make_parser()
     parsed = parser.parse_args(arguments)
-    kept = "; the same command goes on" if getattr(parsed, "out", None) else ""
+    kept = "; the same command resumes" if getattr(parsed, "out", None) else ""
 
     def interrupt(number, frame):
         parser.exit(130, f"Interrupted{kept}.\n")
@@ -26,7 +26,7 @@ def main(argv=None):
     # Not a KeyboardInterrupt: skorch and MLPClassifier take that for the end of their training.
     previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        parsed.command(parsed, ["python", "-m", "benchmarks", *arguments])
+        execute(parsed, ["python", "-m", "benchmarks", *arguments])
     except Refusal as refusal:
         parser.error(str(refusal))
     finally:
@@ -35,37 +35,35 @@ def main(argv=None):
 
 def make_parser():
     parser = Parser("python -m benchmarks", description="Experiments on the deep LeNet-5.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     runs = commands.add_parser("run", help="measure the rows of an experiment")
-    names = runs.add_subparsers(required=True, metavar="NAME")
+    names = runs.add_subparsers(required=True, metavar="NAME", dest="name")
     for name, experiment in EXPERIMENTS.items():
-        one = names.add_parser(name, help=experiment.question, description=experiment.question)
+        help = experiment.question.replace("%", "%%")
+        one = names.add_parser(name, help=help, description=experiment.question)
         add_options(one, experiment.defaults)
         one.add_argument("--out", type=Path, metavar="FOLDER", help="write the result here")
-        one.set_defaults(command=run_one, name=name)
     again = commands.add_parser("redraw", help="remake page and pictures of a result")
-    again.add_argument("name", choices=EXPERIMENTS, metavar="NAME")
+    again.add_argument("name", choices=EXPERIMENTS, metavar="NAME", help="see run --help")
     again.add_argument("--out", type=Path, metavar="FOLDER", help="default: results/NAME")
-    again.set_defaults(command=redraw_one)
-    page = commands.add_parser("claims", help="write benchmarks/README.md from the results")
-    page.set_defaults(command=write_readme)
+    commands.add_parser("claims", help="write benchmarks/README.md from the results")
     numbers = commands.add_parser("readme", help="update the numbers of README.md")
     numbers.add_argument("--check", action="store_true", help="fail unless they are up to date")
-    numbers.set_defaults(command=update_readme)
     return parser
 
 
-def run_one(parsed, command):
-    experiment = EXPERIMENTS[parsed.name]
-    run(experiment, fill_in(parsed, experiment.defaults), parsed.out, command)
-
-
-def redraw_one(parsed, command):
-    redraw(EXPERIMENTS[parsed.name], parsed.out or FOLDER / "results" / parsed.name)
-
-
-def write_readme(parsed, command):
-    (FOLDER / "README.md").write_text(make_readme(), encoding="utf-8")
+def execute(parsed, command):
+    match parsed.command:
+        case "run":
+            experiment = EXPERIMENTS[parsed.name]
+            run(experiment, fill_in(parsed, experiment.defaults), parsed.out, command)
+        case "redraw":
+            redraw(EXPERIMENTS[parsed.name], parsed.out or FOLDER / "results" / parsed.name)
+        case "claims":
+            (FOLDER / "README.md").write_text(make_readme(), encoding="utf-8")
+        case "readme":
+            if not readme.update(parsed.check) and parsed.check:
+                sys.exit("README.md is not up to date: run python -m benchmarks readme")
 
 
 def make_readme():
@@ -74,11 +72,6 @@ def make_readme():
         each: judge_result(each, FOLDER / "results" / each.name) for each in claims.EXPERIMENTS
     }
     return render("readme.md", claims=judged, speed=speed.EXPERIMENTS)
-
-
-def update_readme(parsed, command):
-    if not readme.update(parsed.check) and parsed.check:
-        sys.exit("README.md is not up to date: run python -m benchmarks readme")
 
 
 if __name__ == "__main__":

@@ -51,10 +51,10 @@ def make_parser():
     add("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
     tune_help = "search the settings by 3-fold cross-validation, which counts as fit time"
     add("--tune", action="store_true", help=tune_help)
-    add("--device", default="auto", help="of the networks: cpu, cuda, mps; default: auto")
-    add("--accelerate", action="store_true", help="the SVM and KNN of scikit-learn-intelex")
+    add("--device", default="auto", help="device of the networks: cpu, cuda, mps; default: auto")
+    add("--accelerate", action="store_true", help="use scikit-learn-intelex for the SVM and KNN")
     add("--seed", type=int, default=0, metavar="N", help="default: 0")
-    n_jobs_help = "fits at the same time; with more than 1, the default, times are not comparable"
+    n_jobs_help = "parallel fits; default: 1, with more the times are not comparable"
     add("--n-jobs", **number, default=1, help=n_jobs_help)
     add("--out", type=Path, metavar="FOLDER", help="write the table and the pictures here")
     return parser
@@ -97,8 +97,7 @@ def load_data(options):
         X, X_test, y, y_test = fetch_mnist()
     else:
         X, X_test, y, y_test = load_idx_folder(options.data)
-    if options.n_train is not None:
-        X, y = lab.take_subset(X, y, options.n_train, options.seed)
+    X, y = lab.take_subset(X, y, options.n_train, options.seed)
     return (X, y, None, None) if options.cv else (X, y, X_test, y_test)
 
 

@@ -162,7 +162,7 @@ def test_run_interrupted_is_resumed_by_the_same_command(tiny, tmp_path, monkeypa
         with pytest.raises(SystemExit) as exit_:
             command.main(arguments)
     assert exit_.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
     journal = tmp_path / "out" / "unfinished.jsonl"
     journal.write_text(journal.read_text() + '["trial 1, method se')  # cut off while it was written
     command.main(arguments)
@@ -207,6 +207,15 @@ def test_run_damaged_journal_is_refused(content, tiny, tmp_path, capsys):
     error = refusal(["run", "tiny", "--out", tmp_path], capsys)
     assert f"argument --out: {journal} is damaged" in error
     assert journal.read_text() == content
+
+
+def test_run_help_lists_the_experiments(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command.main(["run", "--help"])
+    assert exit_.value.code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for name, experiment in command.EXPERIMENTS.items():
+        assert f"{name} {experiment.question}" in printed
 
 
 def test_run_out_that_is_a_file_is_refused(tiny, tmp_path, capsys):
@@ -549,8 +558,8 @@ def test_gains_of_the_ablation_have_their_sign():
         (architecture_ablation.ADDED, [0.02, -0.01, 0.02, 0.02, 0.01]),
         (architecture_ablation.ADDED_LAST, [-0.01, 0.02, 0.02, 0.02, 0.01]),
     ):
-        gains = list(architecture_ablation.gains(rows, pairs))
-        assert_allclose([gain.estimate.mean for gain in gains], expected, atol=1e-3)
+        gains = architecture_ablation.gains(rows, pairs)
+        assert_allclose([estimate.mean for estimate in gains.estimate], expected, atol=1e-3)
     claims = architecture_ablation.experiment.judge(rows, SimpleNamespace())
     verdicts = [claim.finding.verdict for claim in claims]
     assert verdicts == ["holds", "partly supported", "partly supported"]

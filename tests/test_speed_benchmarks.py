@@ -169,7 +169,7 @@ def test_time_to_accuracy_ratios_compare_the_same_trial():
         ],
         columns=["contender", "trial", "seconds", "accuracy"],
     )
-    table = time_to_accuracy.contenders(rows, None).set_index("method")
+    table = time_to_accuracy.contenders(rows, None)
     ratios = table["to 0.99 / fit of svm, intelex"]
     assert ratios["deep_lenet"] == "0.62 (0.50 to 0.75)"
     assert ratios["svm"] == ""  # never reached

@@ -2,7 +2,6 @@
 
 import time
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -86,33 +85,22 @@ def accuracy(stage, trial, network, lr, weight_decay, *, images, options):
     }
 
 
-class Gain(NamedTuple):
-    """The gain in accuracy of a change, by the corrected resampled t-test."""
-
-    change: str
-    before: str
-    after: str
-    estimate: lab.Estimate
-    p: float
-
-    def __str__(self):
-        return f"{self.estimate:+.4f}, {lab.format_p(self.p)}"
-
-
 def gains(rows, pairs):
+    """Return the gain in accuracy of each change, by the corrected resampled t-test."""
     tested = rows[rows.stage == "test"]
     ratio = (tested.n_test / tested.n_train).iloc[0]
     accuracies = tested.pivot(index="trial", columns="network", values="accuracy")
-    for change, before, after in pairs:
-        scores = accuracies[after], accuracies[before]
-        estimate = lab.interval(scores[0] - scores[1], ratio)
-        yield Gain(change, before, after, estimate, corrected_t_test(*scores, ratio))
+    gains = pd.DataFrame(pairs, columns=["change", "before", "after"])
+    scores = [(accuracies[after], accuracies[before]) for _, before, after in pairs]
+    gains["estimate"] = [lab.interval(after - before, ratio) for after, before in scores]
+    p_values = [corrected_t_test(*each, ratio) for each in scores]
+    texts = zip(gains.estimate, map(lab.format_p, p_values), strict=True)
+    return gains.assign(text=[f"{estimate:+.4f}, {p}" for estimate, p in texts])
 
 
 def judge(gains):
-    gains = list(gains)
-    effect = "; ".join(f"{gain.change} {gain}" for gain in gains)
-    return lab.Finding([gain.estimate.outcome() for gain in gains], f"{effect}.")
+    effect = "; ".join(gains.change + " " + gains.text)
+    return lab.Finding([estimate.outcome() for estimate in gains.estimate], f"{effect}.")
 
 
 @experiment.claim("All changes together make LeNet-5 more accurate.")
@@ -132,10 +120,9 @@ def each_change_undone(rows, options):
 
 @experiment.table
 def networks(rows, options):
-    lines = [("LeNet-5", "LeNet-5", "")]
-    lines += [(f"+ {gain.change}", gain.after, gain) for gain in gains(rows, ADDED)]
-    lines += [(f"all but {gain.change}", gain.before, gain) for gain in gains(rows, ADDED_LAST)]
-    labels, names, texts = zip(*lines, strict=True)
+    added, added_last = gains(rows, ADDED), gains(rows, ADDED_LAST)
+    names = ["LeNet-5", *added.after, *added_last.before]
+    labels = ["LeNet-5", *("+ " + added.change), *("all but " + added_last.change)]
     tested = rows[rows.stage == "test"]
     accuracies = lab.estimate(tested, "accuracy", "network", options)
     runs = tested.groupby("network")
@@ -146,8 +133,8 @@ def networks(rows, options):
         "fit (s)": runs.fit_s.median().map("{:.1f}".format),
         "lr, weight decay": recipes,
     }
-    table = pd.DataFrame(columns).loc[list(names)]
-    table.insert(1, "gain of the change", texts)
+    table = pd.DataFrame(columns).loc[names]
+    table.insert(1, "gain of the change", ["", *added.text, *added_last.text])
     return table.set_axis(labels).rename_axis("network")
 
 
@@ -172,8 +159,7 @@ def gain_of_each_change(rows, options, ax):
     for number, (label, pairs) in enumerate(
         {"added to those above it": ADDED, "added last": ADDED_LAST}.items()
     ):
-        points = [100 * np.array(gain.estimate) for gain in gains(rows, pairs)]
-        mean, low, high = np.transpose(points)
+        mean, low, high = 100 * np.transpose(list(gains(rows, pairs).estimate))
         style = {"fmt": lab.MARKERS[number], "color": lab.COLORS[number], "label": label}
         heights = places + 0.2 * number - 0.1
         ax.errorbar(mean, heights, xerr=(mean - low, high - mean), capsize=4, **style)

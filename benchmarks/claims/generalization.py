@@ -46,9 +46,7 @@ experiment = lab.Experiment(
 @experiment.images
 def images(options):
     if options.accelerate and find_spec("sklearnex") is None:
-        raise ValueError(
-            "argument --accelerate: needs scikit-learn-intelex; pip install it, or --no-accelerate"
-        )
+        raise ValueError("argument --accelerate: needs scikit-learn-intelex; see --no-accelerate")
     data_sets = ["digits", "mnist"] if options.data == "mnist" else ["digits"]
     trials = {data: lab.sample_trials(data, options.trials) for data in data_sets}
     for trial, (X, _, y, _) in enumerate(trials[options.data]):
@@ -116,8 +114,7 @@ def with_cases(rows, options):
     corrupted = rows.corruption + rows.strength.map(" {:g}".format)
     data_sets = (rows.trained_on + " to " + rows.tested_on).str.replace("mnist", "MNIST")
     is_own = (rows.trained_on == options.data) & (rows.tested_on == options.data)
-    part = rows.corruption.where(rows.corruption.isna(), "corruption")
-    part = part.fillna(is_own.map({True: "size", False: "data set"}))
+    part = np.select([rows.corruption.notna(), is_own], ["corruption", "size"], "data set")
     return rows.assign(part=part, case=corrupted.fillna(size.where(is_own, data_sets)))
 
 
@@ -135,7 +132,7 @@ def judge(rows, options):
     return lab.judge(compare(with_cases(rows, options), options)[1]) if len(rows) else None
 
 
-MORE_ACCURATE = "The deep LeNet-5 is more accurate than each other method"
+MORE_ACCURATE = "The deep LeNet-5 is more accurate than every other method"
 
 
 @experiment.claim(f"{MORE_ACCURATE} from {FIRST_SIZE:,} training images on.")
@@ -215,10 +212,9 @@ def examples(rows, options, ax):
             extent = (left, left + side, top + side, top)
             ax.imshow(image, "gray_r", vmin=0, vmax=X.max(), extent=extent)
             ax.text(left + side / 2, top - side / 30, f"{strength:g}", ha="center", fontsize=8)
+        ax.text(-0.1 * side, (1.4 * row + 0.6) * side, name, ha="right")
     ax.set(xlim=(0, 7.7 * side), ylim=(1.4 * side * len(strengths), -0.2 * side))
     ax.set(xticks=[], yticks=[], frame_on=False)
-    for row, name in enumerate(strengths.index):
-        ax.text(-0.1 * side, (1.4 * row + 0.6) * side, name, ha="right")
 
 
 @experiment.figure(

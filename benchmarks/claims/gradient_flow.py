@@ -2,8 +2,8 @@
 keep it?"""
 
 from functools import partial
-from itertools import product
 
+import numpy as np
 import pandas as pd
 import torch
 from skorch.callbacks import Callback
@@ -15,7 +15,7 @@ from .. import lab
 SATURATED = 0.01  # of the largest slope
 STARTS = {"LeCun's weights": [lab.UnitGain], "sklenet's weights": []}
 NETWORK = ["architecture", "start", "activation"]
-OTHERS = [name for name in lab.ACTIVATIONS if name != "sigmoid"]
+SIGMOID_FIRST = lab.ACTIVATIONS[::-1]
 
 experiment = lab.Experiment(
     __name__,
@@ -60,7 +60,7 @@ class Probe(Callback):
         self.activation, self.n_probes, self.rows = activation, n_probes, []
 
     def on_train_begin(self, net, X=None, **kwargs):
-        self.batch = X[torch.arange(min(len(X), self.n_probes))]
+        self.inputs, self.target = X[torch.arange(min(len(X), self.n_probes))]
         self.record(net, epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
@@ -68,14 +68,11 @@ class Probe(Callback):
 
     def record(self, net, epoch):
         modules = dict([*net.module_.features.named_children(), *net.module_.head.named_children()])
-        values = {}
-        hooks = [
-            module.register_forward_hook(partial(remember, values, name))
-            for name, module in modules.items()
-        ]
-        loss = lab.loss_of(net, self.batch)
-        for hook in hooks:
-            hook.remove()
+        values, z = {}, self.inputs["images"]
+        for name, module in modules.items():
+            values[name] = z.detach(), module(z)
+            z = values[name][1]
+        loss = net.get_loss(z, self.target, X=self.inputs)
         layers = [name for name, module in modules.items() if hasattr(module, "weight")]
         tensors = [modules[name].weight for name in layers], [values[name][1] for name in layers]
         gradients = (torch.autograd.grad(loss, each, retain_graph=True) for each in tensors)
@@ -86,10 +83,6 @@ class Probe(Callback):
             row = {"epoch": epoch, "layer": layer}
             row |= {"weight_gradient": rms(of_weights), "output_gradient": rms(of_outputs)}
             self.rows.append({**row, "saturated": share[0], "dead": share[1]})
-
-
-def remember(values, name, module, args, output):
-    values[name] = args[0].detach(), output
 
 
 def rms(gradient):
@@ -113,60 +106,50 @@ def with_norm(rows):
     return rows.assign(norm=rows.output_gradient / networks.output_gradient.transform("last"))
 
 
-def compare(rows, options, starts, activation, others):
-    """Return how many times larger the initial norm at C1 is with other activations."""
-    norms = with_norm(rows[rows.epoch == 0]).query("layer == 'C1'")
-    norms = norms.pivot(index="trial", columns=NETWORK, values="norm")
-    times = {}
-    for architecture, start, other in product(lab.ARCHITECTURES, starts, others):
-        ratio = norms[architecture, start, other] / norms[architecture, start, activation]
-        estimate = lab.geometric_interval(ratio, lab.overlap(options))
-        times[f"{other}, {architecture}, {start}"] = estimate
-    return times
+def judge(rows, options, start, activations, threshold, power=1):
+    """Judge the norm of the first activation at C1 over that of the others, before the training.
+
+    The claim is that each ratio, to this power, is above the threshold.
+    """
+    chosen = (rows.epoch == 0) & rows.activation.isin(activations) & rows.start.isin(start)
+    norms = with_norm(rows[chosen]).query("layer == 'C1'")
+    norms = norms.assign(
+        log_norm=power * np.log(norms.norm), network=norms.architecture + ", " + norms.start
+    )
+    leads = lab.leads(norms, "log_norm", "activation", activations[0], "network", options)
+    form = partial(format_ratio, unit="times as large" if power == 1 else "times smaller")
+    return lab.judge(leads, form, np.log(threshold))
 
 
-def find(times, outcomes, whose, details=""):
-    ordered = sorted(times, key=lambda case: times[case].mean)
-    ends = []
-    for case in (ordered[0], ordered[-1]):
-        mean, low, high = (f"{float(f'{x:.2g}'):g}" for x in times[case])
-        ends.append(f"{mean} ({case}; {low} to {high})")
-    effect = f"{lab.count_outcomes(outcomes)}: {whose} is {' to '.join(ends)} times as large."
-    return lab.Finding(outcomes, effect, details)
-
-
-@experiment.claim("From LeCun's weights the sigmoid has less than a tenth of the others' gradient.")
-def vanishes(rows, options):
-    times = compare(rows, options, ["LeCun's weights"], "sigmoid", OTHERS)
-    return find(times, [each.outcome(10) for each in times.values()], "that of the others")
-
-
-@experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient.")
-def is_kept(rows, options):
-    times = compare(rows, options, STARTS, "relu", ["l_relu"])
-    return find(times, [each.outcome(0.5) for each in times.values()], "it")
+def format_ratio(log_ratio, unit):
+    ratio, low, high = (f"{float(f'{x:.2g}'):g}" for x in np.exp(log_ratio))
+    return f"{ratio} ({low} to {high}) {unit}"
 
 
 @experiment.claim(
-    "From sklenet's weights the sigmoid has at least a tenth of the others' gradient."
+    "From LeCun's weights the sigmoid has under a tenth of the others' gradient norm."
+)
+def vanishes(rows, options):
+    return judge(rows, options, ["LeCun's weights"], SIGMOID_FIRST, threshold=10, power=-1)
+
+
+@experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient norm.")
+def is_kept(rows, options):
+    return judge(rows, options, STARTS, ["l_relu", "relu"], threshold=0.5)
+
+
+@experiment.claim(
+    "From sklenet's weights the sigmoid has at least a tenth of the others' gradient norm."
 )
 def is_prevented(rows, options):
-    times = compare(rows, options, ["sklenet's weights"], "sigmoid", OTHERS)
-    outcomes = [lab.Estimate(-x, -high, -low).outcome(-10) for x, low, high in times.values()]
-    accuracies = final_accuracies(rows[rows.activation == "sigmoid"], options)
-    ends = [f"{each:.4f} ({', '.join(network[:2])})" for network, each in accuracies.items()]
-    details = f"With the sigmoid the training ends at {', '.join(ends)}."
-    return find(times, outcomes, "that of the others", details)
-
-
-def final_accuracies(rows, options):
-    return lab.estimate(rows.drop_duplicates([*NETWORK, "trial"]), "accuracy", NETWORK, options)
+    return judge(rows, options, ["sklenet's weights"], SIGMOID_FIRST, threshold=0.1)
 
 
 @experiment.table
 def networks(rows, options):
     """Return a table for each architecture."""
-    accuracies = final_accuracies(rows, options)
+    trainings = rows.drop_duplicates([*NETWORK, "trial"])
+    accuracies = lab.estimate(trainings, "accuracy", NETWORK, options)
     tables = {architecture: [] for architecture in lab.ARCHITECTURES}
     for network, part in with_norm(rows).groupby(NETWORK, sort=False):
         initial, final = (part[part.epoch == epoch] for epoch in (0, options.epochs))
@@ -199,7 +182,7 @@ def norm_over_layers(rows, options, ax):
 
 
 @experiment.figure(
-    "gradient_over_epochs.png", "Through the training, {data_name} (bands: 95 % intervals)", **GRID
+    "gradient_over_epochs.png", "During the training, {data_name} (bands: 95 % intervals)", **GRID
 )
 def gradient_over_epochs(rows, options, ax):
     lines = {"x": "epoch", "column": "weight_gradient", "by": "activation", "options": options}
@@ -211,9 +194,8 @@ def gradient_over_epochs(rows, options, ax):
 
 @experiment.figure("saturation.png", "Before (dotted) and after the training, {data_name}", **GRID)
 def saturation(rows, options, ax):
-    shares = rows.dropna().groupby(["activation", "epoch", "layer"], sort=False).saturated.mean()
-    for number, name in enumerate(lab.ACTIVATIONS):
-        style = {"marker": lab.MARKERS[number], "color": lab.COLORS[number], "markersize": 5}
-        for epoch, line in ((0, {"linestyle": ":"}), (options.epochs, {"label": name})):
-            ax.plot(shares[name, epoch].index, shares[name, epoch], **style, **line)
+    for epoch, style in ((0, {"linestyle": ":", "label": None}), (options.epochs, {})):
+        part = rows[rows.epoch == epoch].dropna()
+        columns = ["layer", "saturated", "activation"]
+        lab.draw_lines(ax, part, *columns, options, bands=[], **style)
     ax.set(xlabel="Layer", ylabel="Saturated values (share)", ylim=(-0.03, 1.03))

@@ -1,12 +1,13 @@
-"""What experiments share: their form, their images, statistics, and how they run."""
+"""The code that experiments share: their form, images, statistics and commands."""
 
 from ._commands import Refusal, judge_result, read_result, redraw, refusing, run, write_files
 from ._description import describe_run
 from ._experiment import DATA_NAMES, Experiment
 from ._figures import draw_line, draw_lines
-from ._images import load_split, sample_trials, sample_tuned_trials, take_subset
+from ._images import load_split, load_subset, sample_trials, sample_tuned_trials, take_subset
 from ._options import Parser, add_options, fill_in, positive
 from ._page import as_markdown, render
+from ._processes import run_in_new_process
 from ._sklenet import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -15,18 +16,16 @@ from ._sklenet import (
     AccuracyClock,
     UnitGain,
     accelerate,
-    loss_of,
     make_activation,
-    resolve_device,
     resolve_precision,
 )
 from ._statistics import (
     Estimate,
     Finding,
-    count_outcomes,
     estimate,
     format_median,
     format_p,
+    format_reached,
     geometric_interval,
     interval,
     judge,

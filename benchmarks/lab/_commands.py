@@ -39,8 +39,10 @@ def run(experiment, options, out, command):
     description = describe_run(
         experiment.name, options, command, experiment.device, experiment.precision
     )
+    circumstances = {key: description[key] for key in ("options", "machine", "versions")}
     with refusing("argument --out: "):
-        journal = open_journal(description, out)
+        path = out / "unfinished.jsonl" if out else None
+        journal = Journal(path, circumstances | {"code": digest_of_code()})
     rows = pd.DataFrame(experiment.measure_rows(images, options, journal)).to_csv(index=False)
     if out:
         content = json.dumps(description, indent=2) + "\n"
@@ -88,11 +90,3 @@ def write_files(folder, files):
             Path(unfinished, name).write_bytes(content)
         for name in files:
             Path(unfinished, name).replace(folder / name)
-
-
-def open_journal(description, out):
-    if not out:
-        return Journal()
-    write_files(out, {})  # raises an error unless files can be written there
-    circumstances = {key: description[key] for key in ("options", "machine", "versions")}
-    return Journal(out / "unfinished.jsonl", circumstances | {"code": digest_of_code()})

@@ -13,7 +13,7 @@ DATA_NAMES = {"digits": "the digits", "mnist": "MNIST"}
 
 
 class Claim(NamedTuple):
-    """A claim, the picture that shows it best, and what the rows say about it."""
+    """A claim, the picture that shows it best, and its finding."""
 
     text: str
     picture: str
@@ -21,7 +21,7 @@ class Claim(NamedTuple):
 
 
 class Experiment:
-    """A question, the cells that are measured to answer it, and what is made of the rows.
+    """A question, the cells that are measured to answer it, and claims, tables and pictures.
 
     `module` and `question` are the name and the docstring of its module; `digits` and `mnist` have
     the default of each option; its networks are trained on `device` in `precision`.
@@ -36,14 +36,14 @@ class Experiment:
         self._claims, self._tables, self._pictures = [], {}, {}
 
     def images(self, function):
-        """Register `f(options)`, which loads images, or refuses the options by a ValueError."""
+        """Register `f(options)`, which loads images, or raises a ValueError for wrong options."""
         self.load = function
         return function
 
     def rows(self, function):
         """Register `f(options)`, which returns the values of each key, whose product is the cells.
 
-        Or it yields cells; `yield` returns what was measured, for cells that depend on others.
+        Or it yields cells; `yield` returns the measured columns, for cells that depend on others.
         """
         self._cells = function
         return function

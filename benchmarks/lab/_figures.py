@@ -45,14 +45,14 @@ class Picture(NamedTuple):
         return buffer.getvalue()
 
 
-def draw_lines(ax, rows, x, column, by, options, interval=interval, bands=None):
+def draw_lines(ax, rows, x, column, by, options, interval=interval, bands=None, **style):
     """Draw the estimates of a column over x, a line for each value of `by`.
 
     With `bands`, names of lines, these have a band instead of error bars, the others have neither.
     """
     for number, (name, part) in enumerate(rows.groupby(by, sort=False)):
         points = estimate(part, column, x, options, interval)
-        draw_line(ax, points, number, has_bars=bands is None, label=name)
+        draw_line(ax, points, number, has_bars=bands is None, **{"label": name, **style})
         if bands and name in bands:
             _, low, high = zip(*points, strict=True)
             ax.fill_between(points.index, low, high, color=COLORS[number], alpha=0.2, linewidth=0)

@@ -14,6 +14,13 @@ def load_split(data):
     return train_test_split(X, y, stratify=y, random_state=0)
 
 
+def load_subset(options):
+    """Return a random subset of the training images, the test images and the labels of both."""
+    X, X_test, y, y_test = load_split(options.data)
+    X, y = take_subset(X, y, options.n_train, seed=0)
+    return X, X_test, y, y_test
+
+
 def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
     """Return training images, test images, training labels and test labels for each trial.
 
@@ -34,36 +41,34 @@ def sample_trials(data, n_trials, n_train=None, *, is_tuned=False):
         pools = [(X, X_test[part], y, y_test[part]) for part in parts]
     trials = []
     for seed, (X, X_test, y, y_test) in enumerate(pools):
-        X, y = take_subset(X, y, len(y) if n_train is None else n_train, seed)
+        X, y = take_subset(X, y, n_train, seed)
         trials.append((X, X_test, y, y_test))
     return trials
 
 
-def sample_tuning_split(data, n_train):
-    """Return images to choose recipes on: MNIST's training images or a third of the digits."""
-    if data == "digits":
+def sample_tuned_trials(options):
+    """Return the images of an experiment that chooses recipes, by stage and trial.
+
+    Recipes are chosen on MNIST's training images or on a third of the digits.
+    """
+    n_train = options.n_train
+    if options.data == "digits":
         _, X, _, y = _hold_out(*load_digits_images())
         n_validation = len(y) // 3
         n_train = min(n_train, len(y) - n_validation)
     else:
         X, _, y, _ = fetch_mnist()
         n_validation = 10_000
-    return train_test_split(
-        X, y, train_size=n_train, test_size=n_validation, stratify=y, random_state=0
-    )
-
-
-def sample_tuned_trials(options):
-    """Return the images of an experiment that chooses recipes, by stage and trial."""
+    sizes = {"train_size": n_train, "test_size": n_validation}
     return {
-        "validation": [sample_tuning_split(options.data, options.n_train)],
+        "validation": [train_test_split(X, y, **sizes, stratify=y, random_state=0)],
         "test": sample_trials(options.data, options.trials, options.n_train, is_tuned=True),
     }
 
 
 def take_subset(X, y, n_train, seed, argument="--n-train"):
-    """Return a stratified random subset of the training images."""
-    if n_train == len(y):
+    """Return a stratified random subset of the training images; with None, all of them."""
+    if n_train in (None, len(y)):
         return X, y
     n_classes = len(np.unique(y))
     if not n_classes <= n_train <= len(y) - n_classes:

@@ -5,16 +5,17 @@ import time
 
 
 class Journal:
-    """What was measured in each cell, written to a file as soon as it is measured.
+    """The measurements of each cell, written to a file as soon as they are made.
 
     The first line of the file describes the run; measurements of another run are refused. An
-    incomplete last line, of an interrupted run, is dropped. Without a path nothing is kept.
+    incomplete last line, of an interrupted run, is dropped. Without a path there is no file.
     """
 
-    def __init__(self, path=None, run=None):
+    def __init__(self, path, run):
         self.path, self.measured = path, {}
         if path is None:
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         lines = [line for line in lines if line.endswith("\n")] or [json.dumps(run) + "\n"]
         try:
@@ -29,7 +30,7 @@ class Journal:
             )
         path.write_text("".join(lines))
         if entries:
-            print(f"Going on after {len(entries)} measurements in {path}", flush=True)
+            print(f"Resuming after {len(entries)} measurements in {path}", flush=True)
 
     def measure(self, cell, function):
         """Return what the function returns, or what it returned before the interruption."""

@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_options(parser, defaults):
     """Add the data set and an argument for each option, of the type of its default."""
-    parser.add_argument("--data", choices=list(defaults), default="digits")
+    parser.add_argument("--data", choices=defaults, default="digits", help="default: digits")
     for name, default in defaults["digits"].items():
         flag = "--" + name.replace("_", "-")
         help = f"default: {default} on the digits, {defaults['mnist'][name]} on MNIST"

@@ -1,4 +1,4 @@
-"""What the experiments use of sklenet's private modules."""
+"""The private modules of sklenet that experiments use, and callbacks for its networks."""
 
 import time
 
@@ -38,12 +38,6 @@ def accelerate(method):
     if name in fast:
         method.set_params(classifier=fast[name](**classifier.get_params()))
     return method
-
-
-def loss_of(net, batch):
-    """Return the loss of a skorch net on a batch of its data set."""
-    inputs, target = batch
-    return net.get_loss(net.infer(inputs), target, X=inputs)
 
 
 class UnitGain(Callback):

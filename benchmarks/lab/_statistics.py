@@ -1,6 +1,5 @@
 """Estimates over the trials of an experiment, comparisons and verdicts."""
 
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What the rows say about a claim: the outcome of each comparison, the effect, and the rest."""
+    """The outcomes of the comparisons of a claim, the effect, and details."""
 
     outcomes: list[str]
     effect: str
@@ -37,12 +36,12 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self):
-        counts = Counter(self.outcomes)
-        if counts["better"] == len(self.outcomes):
+        n_better, n_inconclusive, n_worse = map(self.outcomes.count, OUTCOMES)
+        if n_better == len(self.outcomes):
             return "holds"
-        if counts["inconclusive"] == len(self.outcomes):
+        if n_inconclusive == len(self.outcomes):
             return "inconclusive"
-        return "partly supported" if counts["better"] >= counts["worse"] else "fails"
+        return "partly supported" if n_better >= n_worse else "fails"
 
 
 def overlap(options):
@@ -88,35 +87,39 @@ def leads(rows, column, by, ours, within, options):
     return pd.Series(leads)
 
 
-def judge(leads, spec="+.4f", unit=""):
-    """Return the finding on the claim that every lead is positive; None without any."""
-    if not len(leads):
+def judge(leads, form="{:+.4f}".format, threshold=0):
+    """Return the finding on the claim that every lead is above the threshold; None without any."""
+    if leads.empty:
         return None
     leads = {" against ".join(case): lead for case, lead in leads.items()}
-    ordered = sorted(leads, key=lambda case: leads[case].mean)
+    ordered = sorted(leads, key=leads.get)
     cases = {outcome: [] for outcome in OUTCOMES}
     for case in ordered:
-        cases[leads[case].outcome()].append(case)
+        cases[leads[case].outcome(threshold)].append(case)
+    counts = ", ".join(f"{len(cases[outcome])} {outcome}" for outcome in OUTCOMES if cases[outcome])
     ends = dict.fromkeys([ordered[0], ordered[-1]])
-    effect = " to ".join(f"{leads[case]:{spec}}{unit} ({case})" for case in ends)
+    effect = " to ".join(f"{form(leads[case])} ({case})" for case in ends)
     details = [
-        f"{outcome.capitalize()}: {', '.join(cases[outcome])}."
+        f"{outcome.capitalize()}: {'; '.join(cases[outcome])}."
         for outcome in ("worse", "inconclusive")
         if cases[outcome]
     ]
     outcomes = [outcome for outcome in OUTCOMES for _ in cases[outcome]]
-    return Finding(outcomes, f"{count_outcomes(outcomes)}: {effect}.", " ".join(details))
-
-
-def count_outcomes(outcomes):
-    counts = Counter(outcomes)
-    return ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name])
+    return Finding(outcomes, f"{counts}: {effect}.", " ".join(details))
 
 
 def format_median(values, spec):
     """Format the median and, of several values, their range."""
     low, median, high = (f"{x:{spec}}" for x in np.quantile(values, [0, 0.5, 1]))
     return f"{median} ({low} to {high})" if len(values) > 1 else median
+
+
+def format_reached(times, form=lambda times: f"{times.mean():.1f}"):
+    """Format the times of the trials until a goal is reached, NaN for never."""
+    reached = times.dropna()
+    if len(reached) == len(times):
+        return form(times)
+    return f"{reached.mean():.1f} ({len(reached)} of {len(times)})" if len(reached) else "never"
 
 
 def format_p(*p_values):

@@ -15,17 +15,14 @@ from .. import lab
 from .training_speed import PlainLeNet
 
 MODULE, PLAIN = "bare module", "textbook module"
-# The module runs just before deep_lenet, whose rate is compared with it.
-CONTENDERS = {
-    MODULE: None,
-    **{
-        f"{name} `{function}`": (name, function)
-        for name in METHODS
-        for function in ("predict", "predict_proba")
-        if hasattr(make_method(name), function)
-    },
-    PLAIN: None,
+METHOD_CALLS = {
+    f"{name} `{function}`": (name, function)
+    for name in METHODS
+    for function in ("predict", "predict_proba")
+    if hasattr(make_method(name), function)
 }
+# The module runs just before deep_lenet, whose rate is compared with it.
+CONTENDERS = [MODULE, *METHOD_CALLS, PLAIN]
 FEW = 100
 
 experiment = lab.Experiment(
@@ -39,8 +36,7 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    X, X_test, y, _ = lab.load_split(options.data)
-    X, y = lab.take_subset(X, y, options.n_train, seed=0)
+    X, X_test, y, _ = lab.load_subset(options)
     return X, y, np.resize(X_test, (options.n_predict, *X_test.shape[1:])), {}
 
 
@@ -62,13 +58,9 @@ def prepare_calls(X, y, X_test):
     def predict(name, function, n_images):
         return getattr(methods[name], function)(X_test[:n_images])
 
-    modules = {MODULE: network.module_, PLAIN: plain}
-    return {
-        contender: partial(predict, *called)
-        if called
-        else partial(forward, modules[contender].eval())
-        for contender, called in CONTENDERS.items()
-    }
+    modules = {MODULE: network.module_.eval(), PLAIN: plain.eval()}
+    calls = {contender: partial(predict, *called) for contender, called in METHOD_CALLS.items()}
+    return calls | {contender: partial(forward, module) for contender, module in modules.items()}
 
 
 @experiment.rows

@@ -1,5 +1,6 @@
 """How do time and memory of a fit grow with the data, and do two jobs of a search beat one?"""
 
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from sklenet import DeepLeNetClassifier
 from sklenet.datasets import fetch_mnist, load_digits_images
 
 from .. import lab
-from .training_speed import new_process
 
 BATCH_SIZE, SEEDED = 128, {"device": "cpu", "random_state": 0}
 LARGE = 10_000  # images; the first steps, which take longest, weigh on smaller fits
@@ -79,8 +79,7 @@ def cells(options):
 def seconds(task, round, data, n_images=None, way=None, *, images, options):
     if task == "search":
         return time_search(*images[data], SEARCH_EPOCHS[data], *WAYS[way])
-    with new_process() as process:
-        return process.submit(measure_fit, data, n_images).result()
+    return lab.run_in_new_process(measure_fit, data, n_images)
 
 
 def measure_fit(data, n_images):
@@ -98,9 +97,8 @@ def measure_fit(data, n_images):
 
 def peak_memory():
     """Return the highest resident memory of this process, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return 1024 * int(line.split()[1])
+    kilobytes = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]
+    return 1024 * int(kilobytes)
 
 
 def time_search(X, y, epochs, n_jobs, n_threads):
@@ -158,13 +156,10 @@ def settings(rows, options):
 
 @experiment.table
 def searches(rows, options):
-    lines = {}
     searches = rows[rows.task == "search"]
-    for (data, way), runs in searches.groupby(["data", "way"], sort=False):
-        name = f"{runs.n_images.iloc[0]:,} images of {lab.DATA_NAMES[data]}"
-        line = lines.setdefault(data, {"data": name, "epochs": runs.epochs.iloc[0]})
-        line[way] = lab.format_median(runs.seconds, ".1f")
-    return pd.DataFrame(lines.values())
+    names = searches.n_images.map("{:,} images of ".format) + searches.data.map(lab.DATA_NAMES)
+    runs = searches.assign(data=names).groupby(["data", "epochs", "way"], sort=False).seconds
+    return runs.agg(lab.format_median, spec=".1f").unstack(sort=False).reset_index()
 
 
 @experiment.figure("fit.png", "A fit of one epoch, images of {data_name}", size=(6.5, 3.8))

@@ -1,4 +1,4 @@
-"""How many seconds of training until a test accuracy is reached, and how many for an SVM?"""
+"""How long does a network train until it reaches a test accuracy, and how long does an SVM?"""
 
 import time
 from importlib.util import find_spec
@@ -24,13 +24,7 @@ experiment = lab.Experiment(
     digits={"n_train": 1_000, "trials": 2},
     mnist={"n_train": 60_000, "trials": 3},
 )
-
-
-@experiment.images
-def images(options):
-    X, X_test, y, y_test = lab.load_split(options.data)
-    X, y = lab.take_subset(X, y, options.n_train, seed=0)
-    return X, X_test, y, y_test
+experiment.images(lab.load_subset)
 
 
 @experiment.rows
@@ -65,33 +59,33 @@ def accuracy_over_time(trial, contender, *, images, options):
 
 
 def seconds_to(accuracy, rows):
-    """Return the seconds until an accuracy is reached, by contender (rows) and trial."""
-    first = rows[rows.accuracy >= accuracy].groupby(["contender", "trial"]).seconds.first()
-    return first.unstack().reindex(rows.contender.unique())
+    """Return the seconds until an accuracy is reached, NaN for never, by contender and trial."""
+    trials = [rows.contender, rows.trial]
+    return rows.seconds.where(rows.accuracy >= accuracy).groupby(trials, sort=False).first()
 
 
 @experiment.table
 def contenders(rows, options):
-    fits = rows.groupby(["contender", "trial"]).last()
-    reached = {accuracy: seconds_to(accuracy, rows) for accuracy in ACCURACIES}
-    lines = []
-    for name in rows.contender.unique():
-        runs = fits.loc[name]
-        line = {"method": name, "accuracy": f"{runs.accuracy.mean():.4f}"}
-        line["fit (s)"] = f"{runs.seconds.mean():.1f}"
-        for accuracy, times in reached.items():
-            n_reached = times.loc[name].count()
-            missed = f" ({n_reached} of {len(runs)})" if n_reached < len(runs) else ""
-            mean = f"{times.loc[name].mean():.1f}{missed}"
-            line[f"to {accuracy} (s)"] = mean if n_reached else "never"
-        if RIVAL in fits.index:
-            ratios = (reached[0.99].loc[name] / fits.seconds[RIVAL]).dropna()
-            ratio = lab.format_median(ratios, ".2f") if len(ratios) == len(runs) else ""
-            line[f"to 0.99 / fit of {RIVAL}"] = ratio
-        ends = f"{runs.seconds.min():.1f} to {runs.seconds.max():.1f}"
-        line["range of fit (s)"] = ends if len(runs) > 1 else ""
-        lines.append({**line, "trials": len(runs)})
-    return pd.DataFrame(lines)
+    fits = rows.groupby(["contender", "trial"], sort=False).last()
+    goals = {accuracy: f"to {accuracy} (s)" for accuracy in ACCURACIES}
+    for accuracy, column in goals.items():
+        fits[column] = seconds_to(accuracy, rows)
+    methods = fits.groupby("contender", sort=False)
+    columns = {
+        "accuracy": methods.accuracy.mean().map("{:.4f}".format),
+        "fit (s)": methods.seconds.mean().map("{:.1f}".format),
+        **{column: methods[column].agg(lab.format_reached) for column in goals.values()},
+    }
+    if RIVAL in fits.index:
+        ratios = fits[goals[0.99]].div(fits.seconds[RIVAL], level="trial")
+        by_method = ratios.groupby("contender", sort=False)
+        columns[f"to 0.99 / fit of {RIVAL}"] = by_method.agg(
+            lambda ratios: "" if ratios.isna().any() else lab.format_median(ratios, ".2f")
+        )
+    columns["range of fit (s)"] = methods.seconds.agg(
+        lambda times: f"{times.min():.1f} to {times.max():.1f}" if len(times) > 1 else ""
+    )
+    return pd.DataFrame({**columns, "trials": methods.size()}).rename_axis("method")
 
 
 @experiment.figure(

@@ -1,13 +1,9 @@
-"""How fast does sklenet train, compared with skorch, loops by hand and the rate of a matmul?"""
+"""How fast does sklenet train compared with skorch, plain loops and a large matmul?"""
 
 import math
-import signal
 import time
 import timeit
-from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -48,14 +44,7 @@ experiment = lab.Experiment(
 def images(options):
     X, _, y, _ = lab.load_split(options.data)
     X, y = lab.take_subset(X, y, options.n_images, 0, "--n-images")
-    # In separate processes no contender changes a setting of another.
-    return X, y, defaultdict(new_process)
-
-
-def new_process():
-    """Return an executor of one new process, which Ctrl-C ends without a traceback."""
-    handler = signal.SIGINT, signal.SIG_DFL
-    return ProcessPoolExecutor(1, get_context("spawn"), signal.signal, handler)
+    return X, y
 
 
 @experiment.rows
@@ -72,15 +61,13 @@ def cells(options):
 
 @experiment.measure
 def seconds(task, round, contender, *, images, options):
-    X, y, processes = images
-    submit = processes[contender.partition(" (")[0]].submit  # one process for the bounds
+    # In a separate process no contender changes a setting of another.
     if task == "cross-validation":
-        return submit(cross_validate, contender, options.cv_epochs, round).result()
-    size = {"n_images": len(X), "batch_size": options.batch_size, "epochs": EPOCHS}
-    if task == "fit":
-        return {**size, "seconds": submit(time_fit, contender, X, y, options.batch_size).result()}
-    times = zip(PARTS, time_step(X, y, options.batch_size), strict=True)
-    return [{**size, "part": part, "seconds": seconds} for part, seconds in times]
+        return lab.run_in_new_process(cross_validate, contender, options.cv_epochs, round)
+    measure = {"fit": time_fit, "step": time_step}[task]
+    measured = lab.run_in_new_process(measure, contender, *images, options.batch_size)
+    size = {"n_images": options.n_images, "batch_size": options.batch_size, "epochs": EPOCHS}
+    return [{**size, **each} for each in measured]
 
 
 class PlainLeNet(nn.Sequential):
@@ -114,7 +101,7 @@ def make_skorch(n_images, batch_size, epochs):
 
 
 def prepare_loop(X, y, batch_size, precision=None):
-    """Return a loop by hand: that of a textbook or, in a precision, the fastest that we know."""
+    """Return a hand-written loop: a textbook's or, in a precision, the fastest that we know."""
     images, target = as_tensors(X, y)
     loader = DataLoader(TensorDataset(images, target), batch_size=batch_size, shuffle=True)
     if precision:
@@ -136,7 +123,7 @@ def prepare_loop(X, y, batch_size, precision=None):
 
 
 def make_loop(precision):
-    """Return the module, the optimizer and the dtype of a loop by hand."""
+    """Return the module, the optimizer and the dtype of a hand-written loop."""
     module = DeepLeNet().to(memory_format=torch.channels_last) if precision else PlainLeNet()
     options = {"lr": LR, "weight_decay": WEIGHT_DECAY, "fused": bool(precision)}
     dtype = resolve_precision(precision or "float32", CPU)
@@ -150,7 +137,7 @@ def loss_of(module, images, target, dtype):
 
 
 def prepare_bound(X, y, batch_size, multiply, dtype):
-    """Return a function that returns the seconds which a fit takes at the rate of a matmul."""
+    """Return a function that returns the seconds of a fit at the rate of a matmul."""
     with FlopCounterMode(display=False) as counter:
         PlainLeNet()(torch.zeros(1, 1, 32, 32)).sum().backward()
     n_flops = EPOCHS * len(X) * counter.get_total_flops()
@@ -183,8 +170,7 @@ def prepare_skorch(X, y, batch_size):
 
 
 CONTENDERS = {
-    "sklenet": partial(prepare_sklenet, precision="auto"),
-    "sklenet, float32": partial(prepare_sklenet, precision="float32"),
+    **{name: partial(prepare_sklenet, precision=precision) for name, precision in OURS.items()},
     "skorch": prepare_skorch,
     "DataLoader loop": prepare_loop,
     "bare loop": partial(prepare_loop, precision="auto"),
@@ -193,17 +179,16 @@ CONTENDERS = {
     "bound (oneDNN)": partial(prepare_bound, multiply=multiply_by_onednn, dtype=torch.float32),
     "bound (bfloat16)": partial(prepare_bound, multiply=torch.mm, dtype=torch.bfloat16),
 }
-prepared = {}  # in the process of a contender
 
 
 def time_fit(contender, X, y, batch_size):
-    if contender not in prepared:
-        torch.manual_seed(0)
-        prepared[contender] = CONTENDERS[contender](X, y, batch_size)
-        prepared[contender]()  # the first fit warms up
+    torch.manual_seed(0)
+    fit = CONTENDERS[contender](X, y, batch_size)
+    fit()  # the first fit warms up
     start = time.perf_counter()
-    result = prepared[contender]()
-    return result if isinstance(result, float) else time.perf_counter() - start
+    result = fit()
+    seconds = result if isinstance(result, float) else time.perf_counter() - start
+    return [{"seconds": seconds}]
 
 
 def cross_validate(contender, epochs, seed):
@@ -223,7 +208,7 @@ def cross_validate(contender, epochs, seed):
     return {"n_images": len(X), "batch_size": batch_size, "epochs": epochs, **measured}
 
 
-def time_step(X, y, batch_size):
+def time_step(contender, X, y, batch_size):
     """Time the parts of a step of the bare loop: the means of ten steps after the first."""
     rows, (_, target) = torch.from_numpy(X).flatten(1), as_tensors(X, y)
     preprocessor = ImagePreprocessor(ImageLayout.from_images(X)).fit(rows)
@@ -242,7 +227,8 @@ def time_step(X, y, batch_size):
         optimizer.step()
         clock.append(time.perf_counter())
         times.append(np.diff(clock))
-    return np.mean(times[1:], axis=0).tolist()
+    means = np.mean(times[1:], axis=0).tolist()
+    return [{"part": part, "seconds": mean} for part, mean in zip(PARTS, means, strict=True)]
 
 
 def times_of(rows, task, columns="contender"):
