@@ -45,12 +45,14 @@ def make_values():
     clean, generalization = lab.read_result(RESULTS / "generalization")
     trained, _ = lab.read_result(RESULTS / "training_speed")
     fitted, _ = lab.read_result(RESULTS / "scaling")
+    timed, _ = lab.read_result(RESULTS / "time_to_accuracy")
 
     fit_s = methods.set_index("method").fit_time.map("{:.0f}".format)
     contenders = paper_table.summarize(papers)
     clean = clean[clean.corruption.isna() & (clean.tested_on == "mnist") & (clean["size"] == 1000)]
     few_images = clean.groupby("method").accuracy.mean().map("{:.4f}".format)
     times = training_speed.times_of(trained, "fit")
+    intelex = timed[timed.contender == "svm, intelex"]
     largest_fit = scaling.median_fits(fitted).iloc[-1]
     return {
         "comparison_table": comparison_table(methods),
@@ -64,6 +66,8 @@ def make_values():
         "few_images_svm": few_images["svm"],
         "generalization_trials": generalization["options"]["trials"],
         "speedup_over_skorch": f"{(times.skorch / times.sklenet).median():.2f}",
+        "speedup_in_float32": f"{(times.skorch / times['sklenet, float32']).median():.2f}",
+        "intelex_fit_s": f"{intelex.seconds.mean():.0f}",
         "largest_fit_images": largest_fit.name,
         "largest_fit_memory_mb": f"{largest_fit.memory_mb:.0f}",
     }
