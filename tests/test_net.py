@@ -12,6 +12,8 @@ from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 
 from sklenet import DeepLeNetClassifier
 
+# torch.compile reads the gradients of inputs where it splits a graph.
+reads_gradients = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 needs_compiler = pytest.mark.skipif(
     not shutil.which("g++"), reason="torch.compile needs a C++ compiler"
 )
@@ -203,6 +205,7 @@ def test_continue_from_other_optimizer_raises(digits):
 
 @pytest.mark.slow
 @needs_compiler
+@reads_gradients
 def test_compile_fit_has_loss_of_plain_fit(digits, monkeypatch):
     compiled_functions = []
     make = torch.compile
@@ -242,6 +245,7 @@ class ChangeAndCopy(Callback):
 
 @pytest.mark.slow
 @needs_compiler
+@reads_gradients
 def test_compile_changed_and_copied_in_training_computes_the_same(digits):
     X_train, _, y_train, _ = digits
     images = torch.randn(4, 1, 32, 32)
