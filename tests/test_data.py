@@ -131,6 +131,12 @@ def test_dataset_part_of_training_set_has_weights_with_mean_of_one():
         )
 
 
+def test_dataset_weights_below_float32_have_mean_of_one():
+    weight = torch.tensor([1e-60, 2e-60, 3e-60], dtype=torch.float64)
+    train = TrainingSet(torch.zeros(3, 64), torch.arange(3), torch.zeros(3).long(), weight)
+    torch.testing.assert_close(make_dataset(train).sample_weight, torch.tensor([0.5, 1.0, 1.5]))
+
+
 @pytest.mark.parametrize("max_cached_values", [0, 2**24])
 def test_dataset_positions_gives_images_targets_and_weights(monkeypatch, max_cached_values):
     monkeypatch.setattr("sklenet.training._data._MAX_CACHED_VALUES", max_cached_values)
