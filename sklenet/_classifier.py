@@ -110,7 +110,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Learning rate schedule of a fit. "one_cycle" raises the rate to `lr` and lowers it to zero,
         batch by batch [3]_.
     batch_size : int or "auto", default="auto"
-        Images in a batch. "auto" is the largest power of two below the square root of the number
+        Images in a batch. "auto" is the largest power of two up to the square root of the number
         of images, from 16 to 512.
     max_epochs : int or "auto", default="auto"
         Passes over the data in `fit`. "auto" is 400 / n_samples ** 0.4, from 1 to 30, and twice

@@ -1,7 +1,9 @@
 """Checks of parameters, labels and weights."""
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import compute_class_weight
@@ -17,23 +19,27 @@ __all__ = [
 ]
 
 
+def _is_count(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) > 0
+
+
 def check_count(name, value):
     """Refuse a value that is not a positive integer."""
-    if isinstance(value, bool) or not (isinstance(value, Integral) and int(value) > 0):
+    if not _is_count(value):
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
 def check_positive(name, value):
     """Refuse a value that is not a positive finite number."""
-    if not (isinstance(value, Real) and 0 < float(value) < math.inf):
+    is_number = not isinstance(value, bool) and isinstance(value, Real)
+    if not (is_number and 0 < float(value) < math.inf):
         raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
 
 
 def check_sizes(name, values, lengths=None):
     """Convert a parameter to a tuple of positive integers, of one of the `lengths`."""
-    sizes = tuple(values)
-    wrong = not all(isinstance(size, Integral) and int(size) > 0 for size in sizes)
-    if wrong or (lengths and len(sizes) not in lengths):
+    sizes = tuple(values) if isinstance(values, Iterable) else (None,)
+    if not all(map(_is_count, sizes)) or (lengths and len(sizes) not in lengths):
         count = f"{' or '.join(map(str, lengths))} " if lengths else ""
         raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")
     return tuple(int(size) for size in sizes)
@@ -48,7 +54,7 @@ def check_numeric(rows):
 def check_callbacks(callbacks):
     """Check that each item is a callback of skorch, or a tuple of a name and one."""
     for callback in callbacks:
-        hooks = callback[1] if isinstance(callback, tuple) else callback
+        hooks = callback[-1] if isinstance(callback, tuple) and callback else callback
         if not hasattr(hooks, "on_train_begin"):
             raise TypeError(
                 f"callbacks must be skorch callbacks or (name, callback) tuples, got {callback!r}."

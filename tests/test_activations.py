@@ -9,41 +9,41 @@ from sklenet import LReLU
 from sklenet.network import ACTIVATIONS, activation_gain, make_activation
 
 
-def test_l_relu_is_the_logarithm_of_one_plus_the_rectified_input():
+def test_l_relu_any_input_is_log1p_of_relu():
     x = torch.tensor([-1e30, -1.0, 0.0, 1e-20, 0.5, 1e30], dtype=torch.float64)
     expected = [0.0, 0.0, 0.0, 1e-20, math.log(1.5), 30 * math.log(10)]
     torch.testing.assert_close(LReLU()(x), torch.tensor(expected, dtype=torch.float64))
 
 
-def test_l_relu_scales_its_input_by_beta():
+def test_l_relu_beta_scales_input():
     x = torch.tensor([0.0, 0.5, 3.0])
     torch.testing.assert_close(LReLU(beta=2.0)(x), torch.log(1 + 2 * x))
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 4.0])
-def test_gradient_of_l_relu(beta):
+def test_l_relu_backward_is_derivative(beta):
     x = torch.tensor([-3.0, -0.1, 0.1, 2.0, 50.0], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(LReLU(beta), x)
 
 
 @pytest.mark.parametrize("beta", [0, -1.0, math.inf, math.nan])
-def test_l_relu_refuses_other_betas(beta):
+def test_l_relu_invalid_beta_raises(beta):
     with pytest.raises(ValueError, match="beta must be a positive finite number"):
         LReLU(beta)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_monotonic_activations_are_non_decreasing(name):
+def test_activations_monotonic_ones_are_non_decreasing(name):
     values = make_activation(name)(torch.linspace(-10, 10, 10_001, dtype=torch.float64))
     assert ACTIVATIONS[name].is_monotonic == bool((values.diff() >= 0).all())
 
 
-def test_a_callable_makes_an_activation():
+def test_make_activation_callable_is_called():
     assert make_activation(partial(LReLU, beta=2.0)).beta == 2.0
     assert isinstance(make_activation(nn.Softplus), nn.Softplus)
 
 
-def test_an_unknown_name_lists_the_known_ones():
+def test_make_activation_unknown_name_raises():
     with pytest.raises(
         ValueError, match="activation must be a callable or one of .*'l_relu'.*, got 'swish'"
     ):
@@ -51,27 +51,27 @@ def test_an_unknown_name_lists_the_known_ones():
 
 
 @pytest.mark.parametrize("activation", [3, None, nn.ReLU()])
-def test_what_is_no_name_and_no_factory_is_refused(activation):
+def test_make_activation_other_type_raises(activation):
     with pytest.raises(TypeError, match="activation must be a name or a callable"):
         make_activation(activation)
 
 
-def test_a_callable_must_return_a_module():
+def test_make_activation_callable_without_module_raises():
     with pytest.raises(TypeError, match=r"must return an nn\.Module when it is called"):
         make_activation(lambda: torch.relu)
 
 
 @pytest.mark.parametrize(("name", "gain"), [("relu", math.sqrt(2)), ("tanh", 1.4674)])
-def test_gain(name, gain):
+def test_activation_gain_known_activation_is_published_value(name, gain):
     assert activation_gain(make_activation(name)) == pytest.approx(gain, rel=1e-4)
 
 
-def test_gain_of_the_identity_is_one():
+def test_activation_gain_identity_is_one():
     assert activation_gain(nn.Identity()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_gain_keeps_the_size_of_the_gradient(name):
+def test_activation_gain_ten_layers_keeps_gradient_norm(name):
     """Through ten wide layers the gradient neither vanishes nor explodes."""
     generator = torch.Generator().manual_seed(0)
     activation, width = make_activation(name), 400
@@ -88,7 +88,7 @@ def test_gain_keeps_the_size_of_the_gradient(name):
 
 
 @pytest.mark.parametrize("forward", [lambda x: x * 0, torch.ones_like, lambda x: x.detach()])
-def test_activation_gain_without_gradient_is_refused(forward):
+def test_activation_gain_without_gradient_raises(forward):
     class Flat(nn.Module):
         def forward(self, x):
             return forward(x)

@@ -3,14 +3,14 @@ import torch
 from sklenet.images._augmentation import MAX_SHIFT, random_affine
 
 
-def test_shape_and_type_stay():
+def test_random_affine_batch_keeps_shape_and_dtype():
     images = torch.rand(4, 3, 32, 32)
     changed = random_affine(images)
     assert changed.shape == images.shape
     assert changed.dtype == images.dtype
 
 
-def test_each_image_is_changed_by_itself_and_a_little():
+def test_random_affine_equal_images_change_differently_within_range():
     torch.manual_seed(0)
     image = torch.zeros(1, 1, 32, 32)
     image[:, :, 12:20, 12:20] = 1
@@ -26,11 +26,11 @@ def test_each_image_is_changed_by_itself_and_a_little():
         assert center.abs().max() > MAX_SHIFT * 0.8
 
 
-def test_constant_images_stay_constant():
+def test_random_affine_constant_images_stay_constant():
     torch.testing.assert_close(random_affine(torch.ones(8, 1, 32, 32)), torch.ones(8, 1, 32, 32))
 
 
-def test_the_generator_of_torch_decides():
+def test_random_affine_same_seed_gives_same_images():
     images = torch.rand(4, 1, 32, 32)
     torch.manual_seed(1)
     first = random_affine(images)

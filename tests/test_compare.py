@@ -1,4 +1,4 @@
-"""`compare_methods`: the same data for every method, honest numbers, and clear refusals."""
+"""`compare_methods`: the folds, the scores, the significance tests and the errors."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ TEST_SET = X[300:], y[300:]
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """Predicts the first class, and remembers what it was shown."""
+    """Predict the first class, and record the training and test images."""
 
     seen: list[tuple]  # of training and test images; set by the test
 
@@ -36,11 +36,11 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
 
 class OtherRecorder(Recorder):
-    """Another method that remembers what it was shown."""
+    """Another method that records its images."""
 
 
 class Failing(ClassifierMixin, BaseEstimator):
-    """Fails to fit, with the error that it is given."""
+    """Fail to fit, with a given error."""
 
     def __init__(self, error_class=ValueError):
         self.error_class = error_class
@@ -61,7 +61,7 @@ def rows_by_method(comparison):
     return {row.method: row for row in comparison.scores}
 
 
-def test_every_method_gets_the_same_stratified_folds():
+def test_compare_methods_share_stratified_folds():
     Recorder.seen, OtherRecorder.seen = [], []
     compare({"a": Recorder(), "b": OtherRecorder()}, cv=4)
     folds = StratifiedKFold(4, shuffle=True, random_state=0)
@@ -73,7 +73,7 @@ def test_every_method_gets_the_same_stratified_folds():
             assert_array_equal(test_images, X[test])
 
 
-def test_scores_over_folds_are_those_of_scikit_learn():
+def test_compare_folds_has_scores_of_scikit_learn():
     comparison = compare({"bayes": GaussianNB(), "prior": DummyClassifier()}, cv=4)
     folds = StratifiedKFold(4, shuffle=True, random_state=0)
     accuracies = cross_val_score(GaussianNB(), X, y, cv=folds)
@@ -86,7 +86,7 @@ def test_scores_over_folds_are_those_of_scikit_learn():
     assert comparison.protocol == "4-fold cross-validation on 400 images"
 
 
-def test_predictions_over_folds_are_those_for_each_sample_when_it_was_left_out():
+def test_compare_folds_has_out_of_fold_predictions():
     comparison = compare(cheap_methods(), cv=KFold(4))
     assert_array_equal(comparison.y_true, y)
     for method, row in rows_by_method(comparison).items():
@@ -95,7 +95,7 @@ def test_predictions_over_folds_are_those_for_each_sample_when_it_was_left_out()
         assert comparison.confidences[method].shape == y.shape
 
 
-def test_a_test_set_is_predicted_once():
+def test_compare_test_set_is_predicted_once():
     comparison = compare_methods(
         X[:300], y[:300], cheap_methods(), X_test=TEST_SET[0], y_test=TEST_SET[1], verbose=0
     )
@@ -109,7 +109,7 @@ def test_a_test_set_is_predicted_once():
     assert comparison.protocol == "Trained on 300 images, tested on 100"
 
 
-def test_the_most_accurate_method_comes_first():
+def test_compare_most_accurate_method_is_first():
     comparison = compare({"prior": DummyClassifier(), **cheap_methods()}, cv=2)
     accuracies = [row.accuracy for row in comparison.scores]
     assert accuracies == sorted(accuracies, reverse=True)
@@ -117,7 +117,7 @@ def test_the_most_accurate_method_comes_first():
     assert np.isnan(comparison.scores[0].p_value)
 
 
-def test_differences_over_folds_are_tested_with_the_corrected_t_test():
+def test_compare_folds_are_tested_by_corrected_t_test():
     comparison = compare(cheap_methods(), cv=4)
     best, other = comparison.scores
     expected = corrected_t_test(best.fold_accuracies, other.fold_accuracies, 100 / 300)
@@ -125,7 +125,7 @@ def test_differences_over_folds_are_tested_with_the_corrected_t_test():
     assert "corrected resampled t-test" in comparison.significance_test
 
 
-def test_differences_on_a_test_set_are_tested_with_mcnemars_test():
+def test_compare_test_set_is_tested_by_mcnemar_test():
     comparison = compare_methods(
         X[:300], y[:300], cheap_methods(), X_test=TEST_SET[0], y_test=TEST_SET[1], verbose=0
     )
@@ -134,7 +134,7 @@ def test_differences_on_a_test_set_are_tested_with_mcnemars_test():
     assert "McNemar" in comparison.significance_test
 
 
-def test_a_method_that_fails_keeps_its_row_and_the_others_go_on():
+def test_compare_failing_method_keeps_row_of_others():
     comparison = compare({"failing": Failing(), **cheap_methods()}, cv=2)
     assert [row.method for row in comparison.scores] == ["bayes", "tree", "failing"]
     assert comparison.scores[-1].error == "ValueError: no luck"
@@ -142,17 +142,18 @@ def test_a_method_that_fails_keeps_its_row_and_the_others_go_on():
     assert set(comparison.predictions) == {"bayes", "tree"}
 
 
-def test_nothing_is_compared_where_every_method_fails():
+def test_compare_every_method_fails_raises():
     with pytest.raises(ValueError, match="Every method failed. a: ValueError: no luck; b: Type"):
         compare({"a": Failing(), "b": Failing(TypeError)}, cv=2)
 
 
-def test_an_interruption_ends_the_comparison():
+def test_compare_interrupted_raises():
     with pytest.raises(KeyboardInterrupt):
         compare({"a": Failing(KeyboardInterrupt), "b": GaussianNB()}, cv=2)
 
 
-def test_jobs_do_not_change_the_result():
+@pytest.mark.slow
+def test_compare_two_jobs_has_same_scores():
     one, two = (compare(cheap_methods(), cv=3, n_jobs=n_jobs) for n_jobs in (1, 2))
     for method, row in rows_by_method(one).items():
         assert rows_by_method(two)[method].fold_accuracies == row.fold_accuracies
@@ -160,7 +161,7 @@ def test_jobs_do_not_change_the_result():
 
 
 @pytest.mark.parametrize("random_state", [7, np.random.RandomState(7)])
-def test_the_seed_reaches_every_method_that_has_none(random_state):
+def test_compare_random_state_seeds_unseeded_methods(random_state):
     class Seeded(Recorder):
         def __init__(self, random_state=None):
             self.random_state = random_state
@@ -178,19 +179,19 @@ def test_the_seed_reaches_every_method_that_has_none(random_state):
     assert seeded == 3
 
 
-def test_methods_are_found_by_name_and_take_images():
+def test_compare_names_of_methods_are_looked_up():
     comparison = compare_methods(images[:200], y[:200], ["knn", "svm"], cv=2, verbose=0)
     assert set(comparison.predictions) == {"knn", "svm"}
 
 
-def test_all_methods_are_compared_by_default(monkeypatch):
+def test_compare_default_is_all_methods(monkeypatch):
     # The networks cost seconds; their names are what matters here.
     monkeypatch.setattr("sklenet.comparison._compare.make_method", lambda name: GaussianNB())
     comparison = compare(None, cv=2)
     assert set(comparison.predictions) == {"deep_lenet", "lenet5", "svm", "mlp", "knn"}
 
 
-def test_networks_are_compared_too():
+def test_compare_network_has_model_size():
     network = make_method("deep_lenet")
     network.set_params(classifier__max_epochs=1, classifier__hidden_layer_sizes=(8,))
     comparison = compare_methods(
@@ -199,7 +200,7 @@ def test_networks_are_compared_too():
     assert rows_by_method(comparison)["net"].model_size > 0
 
 
-def test_data_may_be_tensors_frames_and_lists_and_labels_strings():
+def test_compare_data_in_any_form_has_same_predictions():
     pd = pytest.importorskip("pandas")
     labels = np.array([f"digit {label}" for label in y])
     expected = compare({"bayes": GaussianNB()}, cv=2).predictions["bayes"]
@@ -210,7 +211,7 @@ def test_data_may_be_tensors_frames_and_lists_and_labels_strings():
         assert_array_equal(comparison.predictions["bayes"], [f"digit {x}" for x in expected])
 
 
-def test_progress_shows_a_line_for_each_fit(capsys):
+def test_compare_verbose_prints_line_for_each_fit(capsys):
     compare({"bayes": GaussianNB()}, cv=2, verbose=1)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -219,7 +220,7 @@ def test_progress_shows_a_line_for_each_fit(capsys):
     assert second.startswith("[2/2] bayes, fold 2: accuracy 0.")
 
 
-def test_it_is_silent_when_asked_to_be(capsys):
+def test_compare_not_verbose_prints_nothing(capsys):
     compare({"bayes": GaussianNB()}, cv=2, verbose=0)
     assert capsys.readouterr() == ("", "")
 
@@ -245,7 +246,7 @@ def test_it_is_silent_when_asked_to_be(capsys):
         ({"cv": ShuffleSplit(2)}, ValueError, "must test each sample exactly once"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_before_any_fit(arguments, error, message):
+def test_compare_invalid_arguments_raises_before_any_fit(arguments, error, message):
     arguments = {"X": X, "y": y, "methods": {"failing": Failing(AssertionError)}, **arguments}
     with pytest.raises(error, match=message):
         compare_methods(**arguments, verbose=0)

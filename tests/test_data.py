@@ -1,6 +1,20 @@
-import numpy as np
+"""The training set, its merged rows and its batches."""
 
-from sklenet.training._data import merge_repeated_rows
+import numpy as np
+import pytest
+import torch
+from helpers import Small
+
+from sklenet import ImageLayout, ImagePreprocessor
+from sklenet.training._data import (
+    CHUNK_SIZE,
+    Batches,
+    ImageDataset,
+    TrainingSet,
+    merge_repeated_rows,
+)
+
+# merge_repeated_rows
 
 
 def merged(X, y, weight):
@@ -8,19 +22,19 @@ def merged(X, y, weight):
     return {(*X[row].tolist(), int(y[row])): w for row, w in zip(index, weight, strict=True)}
 
 
-def test_equal_rows_of_equal_class_become_one():
+def test_merge_equal_rows_of_class_adds_weights():
     X = np.array([[1, 2], [3, 4], [1, 2], [1, 2]], dtype=np.uint8)
     y = np.array([0, 1, 0, 1])
     weight = np.array([1.0, 2.0, 0.5, 3.0])
     assert merged(X, y, weight) == {(1, 2, 0): 1.5, (3, 4, 1): 2.0, (1, 2, 1): 3.0}
 
 
-def test_rows_without_weight_are_left_out():
+def test_merge_rows_without_weight_are_left_out():
     X = np.array([[1.0], [2.0], [1.0]])
     assert merged(X, np.zeros(3, int), np.array([0.0, 1.0, 2.0])) == {(2.0, 0): 1, (1.0, 0): 2}
 
 
-def test_weights_and_repetitions_are_the_same_in_any_order():
+def test_merge_weights_and_repetitions_are_equal_in_any_order():
     rng = np.random.default_rng(0)
     X, y, weight = rng.normal(size=(20, 5)), rng.integers(0, 3, 20), rng.integers(0, 4, 20)
     repeated = rng.permutation(np.repeat(np.arange(20), weight))
@@ -30,9 +44,153 @@ def test_weights_and_repetitions_are_the_same_in_any_order():
     np.testing.assert_array_equal(merged_weight, repeated_weight)
 
 
-def test_strided_and_read_only_rows():
+def test_merge_strided_and_read_only_rows_equals_copy():
     X = np.arange(24.0).reshape(6, 4)
     X.flags.writeable = False
     index, _ = merge_repeated_rows(X[:, ::2], np.zeros(6, int), np.ones(6))
     expected, _ = merge_repeated_rows(X[:, ::2].copy(), np.zeros(6, int), np.ones(6))
     np.testing.assert_array_equal(index, expected)
+
+
+# TrainingSet
+
+
+def make_training_set(n_samples=20, n_features=64, seed=0, weight=None):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 256, (n_samples, n_features), dtype=np.uint8)
+    target = rng.integers(0, 3, n_samples)
+    weight = np.ones(n_samples) if weight is None else weight
+    return TrainingSet.from_arrays(rows, target, weight)
+
+
+def test_from_arrays_weights_have_mean_of_one():
+    weight = np.random.default_rng(0).uniform(0, 9, 20)
+    train = make_training_set(weight=weight)
+    assert float(train.sample_weight.mean()) == pytest.approx(1)
+    expected = weight[train.index] / weight.mean()
+    np.testing.assert_allclose(train.sample_weight, expected)
+
+
+def test_from_arrays_rows_share_memory():
+    rows = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    train = TrainingSet.from_arrays(rows, np.array([0, 1, 1]), np.ones(3))
+    assert train.rows.data_ptr() == rows.ctypes.data
+    np.testing.assert_array_equal(train.target, np.array([0, 1, 1])[train.index])
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.5])
+def test_split_fraction_is_stratified(fraction):
+    rows, target = np.arange(300)[:, None], np.repeat([0, 1, 2], [150, 100, 50])
+    both = TrainingSet.from_arrays(rows, target, np.ones(300))
+    train, valid = both.split(fraction, np.random.RandomState(0))
+    counts = np.bincount(valid.target, minlength=3)
+    assert counts.sum() == np.ceil(fraction * 300)
+    assert (np.abs(counts - fraction * np.bincount(target)) <= 1).all()
+    index = torch.cat([train.index, valid.index])
+    np.testing.assert_array_equal(index.sort()[0], np.arange(300))
+
+
+def test_split_other_random_state_holds_out_others():
+    both = make_training_set(100)
+    held_out = [both.split(0.3, np.random.RandomState(seed))[1].index for seed in (0, 0, 1)]
+    assert torch.equal(held_out[0], held_out[1])
+    assert not torch.equal(held_out[0], held_out[2])
+
+
+def test_split_class_of_one_sample_stays_in_first_part():
+    rows, target = np.arange(10)[:, None], np.array([0] * 8 + [1, 2])
+    both = TrainingSet.from_arrays(rows, target, np.ones(10))
+    train, valid = both.split(0.9, np.random.RandomState(0))
+    assert set(train.target.tolist()) == {0, 1, 2}
+    assert valid.target.tolist() == [0] * 7
+
+
+def test_split_only_classes_of_one_sample_raises():
+    both = TrainingSet.from_arrays(np.arange(3)[:, None], np.arange(3), np.ones(3))
+    with pytest.raises(ValueError, match="needs a class with at least two different samples"):
+        both.split(0.1, np.random.RandomState(0))
+
+
+# ImageDataset
+
+
+def make_dataset(train):
+    preprocessor = ImagePreprocessor(ImageLayout(8, 8)).fit(train.rows)
+    return ImageDataset(train, preprocessor, train.rows)
+
+
+def test_dataset_part_of_training_set_has_weights_with_mean_of_one():
+    both = make_training_set(weight=np.arange(1.0, 21))
+    train, valid = both.split(0.3, np.random.RandomState(0))
+    for part in (train, valid):
+        weight = make_dataset(part).sample_weight
+        assert weight.dtype == torch.float32
+        assert float(weight.mean()) == pytest.approx(1)
+        torch.testing.assert_close(
+            weight.double() * part.sample_weight.mean(), part.sample_weight, rtol=1e-6, atol=0
+        )
+
+
+def test_dataset_weights_below_float32_have_mean_of_one():
+    weight = torch.tensor([1e-60, 2e-60, 3e-60], dtype=torch.float64)
+    train = TrainingSet(torch.zeros(3, 64), torch.arange(3), torch.zeros(3).long(), weight)
+    torch.testing.assert_close(make_dataset(train).sample_weight, torch.tensor([0.5, 1.0, 1.5]))
+
+
+@pytest.mark.parametrize("max_cached_values", [0, 2**24])
+def test_dataset_positions_gives_images_targets_and_weights(monkeypatch, max_cached_values):
+    monkeypatch.setattr("sklenet.training._data._MAX_CACHED_VALUES", max_cached_values)
+    train = make_training_set(CHUNK_SIZE + 5, weight=np.arange(1.0, CHUNK_SIZE + 6))
+    dataset = make_dataset(train)
+    positions = torch.tensor([CHUNK_SIZE + 1, 3, 0])
+    inputs, target = dataset[positions]
+    expected = dataset.preprocessor(train.rows[train.index[positions]])
+    assert torch.equal(inputs["images"], expected)
+    assert torch.equal(target, train.target[positions])
+    assert torch.equal(inputs["sample_weight"], dataset.sample_weight[positions])
+
+
+# Batches
+
+
+class Positions(ImageDataset):
+    """A dataset whose targets are the positions."""
+
+    def __init__(self, train):
+        super().__init__(train, ImagePreprocessor(ImageLayout(8, 8)), train.rows)
+        self.target = torch.arange(len(train))
+
+
+def test_batches_in_order_covers_all_samples():
+    batches = Batches(Positions(make_training_set(20)), batch_size=8)
+    targets = [target.tolist() for _, target in batches]
+    assert targets == [list(range(8)), list(range(8, 16)), list(range(16, 20))]
+    assert len(batches) == 3
+
+
+def test_batches_shuffled_has_new_order_in_each_epoch():
+    torch.manual_seed(0)
+    batches = Batches(Positions(make_training_set(50)), batch_size=8, shuffle=True)
+    epochs = [torch.cat([target for _, target in batches]).tolist() for _ in range(3)]
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 3
+    torch.manual_seed(0)
+    assert torch.cat([target for _, target in batches]).tolist() == epochs[0]
+
+
+def test_batches_augmented_in_place_keeps_cached_images():
+    dataset = make_dataset(make_training_set(20))
+    expected = [inputs["images"] for inputs, _ in Batches(dataset, 8)]
+    for inputs, _ in Batches(dataset, 8, augment=lambda images: images.zero_()):
+        assert not inputs["images"].any()
+    assert all(map(torch.equal, [inputs["images"] for inputs, _ in Batches(dataset, 8)], expected))
+
+
+@pytest.mark.parametrize("options", [{}, {"augmentation": "affine"}, {"early_stopping": True}])
+def test_dataset_without_cache_trains_same_model(digits, monkeypatch, options):
+    X_train, X_test, y_train, _ = digits
+    cached = Small(**options).fit(X_train, y_train)
+    monkeypatch.setattr("sklenet.training._data._MAX_CACHED_VALUES", 0)
+    uncached = Small(**options).fit(X_train, y_train)
+    assert cached.loss_curve_ == uncached.loss_curve_
+    np.testing.assert_array_equal(cached.predict_proba(X_test), uncached.predict_proba(X_test))

@@ -15,5 +15,5 @@ from sklenet import DeepLeNetClassifier
         DeepLeNetClassifier(conv_channels=(6, 16), hidden_layer_sizes=(120, 84)),
     ]
 )
-def test_scikit_learn_check(estimator, check):
+def test_classifier_passes_scikit_learn_check(estimator, check):
     check(estimator)

@@ -26,7 +26,7 @@ from sklenet.images import ImageLayout, as_array
         ((2, 12, 10, 11), (10, 11, 12), (10, 11, 12), True),
     ],
 )
-def test_shape_of_the_images(shape, image_shape, expected, channels_first):
+def test_from_images_shape_is_read_off(shape, image_shape, expected, channels_first):
     layout = ImageLayout.from_images(np.zeros(shape), image_shape)
     assert layout.shape == expected
     assert layout.channels_first == channels_first
@@ -53,12 +53,12 @@ def test_shape_of_the_images(shape, image_shape, expected, channels_first):
         ((2, 0, 8), None, "X must have images with pixels"),
     ],
 )
-def test_a_wrong_shape_is_refused(shape, image_shape, message):
+def test_from_images_invalid_shape_raises(shape, image_shape, message):
     with pytest.raises(ValueError, match=message):
         ImageLayout.from_images(np.zeros(shape), image_shape)
 
 
-def test_later_images_must_have_the_shape_of_the_first():
+def test_flatten_images_of_other_shape_raises():
     layout = ImageLayout(28, 28)
     with pytest.raises(
         ValueError, match=r"X must have images of .*28, 28, 1\), got images of shape \(27, 28\)"
@@ -66,7 +66,7 @@ def test_later_images_must_have_the_shape_of_the_first():
         layout.flatten(np.zeros((2, 27, 28)))
 
 
-def test_as_array_takes_tensors_lists_and_anything_with_an_array():
+def test_as_array_tensor_list_or_array_like_is_converted():
     class Images:
         def __array__(self, dtype=None, copy=None):
             return np.ones((2, 3, 3))
@@ -79,7 +79,7 @@ def test_as_array_takes_tensors_lists_and_anything_with_an_array():
 
 @pytest.mark.parametrize("channels_first", [False, True])
 @pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
-def test_unflatten_is_the_inverse_of_flatten(channels_first, convert):
+def test_unflatten_flat_rows_inverts_flatten(channels_first, convert):
     images = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
     layout = ImageLayout(4, 5, 3, channels_first)
     rows = layout.flatten(images if channels_first else np.moveaxis(images, 1, -1))

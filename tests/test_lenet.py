@@ -14,7 +14,7 @@ def layers(network):
     return dict([*network.features.named_children(), *network.head.named_children()])
 
 
-def test_default_is_the_network_of_the_paper():
+def test_lenet_default_has_layers_of_paper():
     network = DeepLeNet()
     assert n_parameters(network) == 1_760_875
     shapes = {
@@ -31,7 +31,7 @@ def test_default_is_the_network_of_the_paper():
     }
 
 
-def test_lenet5_is_the_same_class_with_other_numbers():
+def test_lenet_sizes_of_lenet5_has_its_parameters():
     network = DeepLeNet(
         conv_channels=(6, 16), hidden_layer_sizes=(120, 84), pooling="avg", activation="sigmoid"
     )
@@ -49,14 +49,14 @@ def test_lenet5_is_the_same_class_with_other_numbers():
         (2, 7, {"pooling": "avg", "dropout": 0.5, "activation": nn.PReLU}),
     ],
 )
-def test_any_shape(in_channels, n_classes, options):
+def test_lenet_any_sizes_maps_images_to_scores(in_channels, n_classes, options):
     network = DeepLeNet(n_classes, in_channels, **options)
     assert network(torch.zeros(6, in_channels, 32, 32)).shape == (6, n_classes)
 
 
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_follows_the_convolution_whatever_the_order_of_computation(name, pooling):
+def test_lenet_stage_equals_pooled_activation_of_convolution(name, pooling):
     torch.manual_seed(0)
     network = DeepLeNet(activation=name, pooling=pooling, conv_channels=(4,)).double()
     images = torch.randn(5, 1, 32, 32, dtype=torch.float64)
@@ -66,7 +66,7 @@ def test_activation_follows_the_convolution_whatever_the_order_of_computation(na
     torch.testing.assert_close(network.features(images), expected)
 
 
-def test_a_layer_without_pixels_is_named():
+def test_lenet_layer_without_pixels_raises():
     with pytest.raises(ValueError, match="got none after C5"):
         DeepLeNet(conv_channels=(4, 4, 4, 4), kernel_size=7)
     with pytest.raises(ValueError, match="got none after C1"):
@@ -75,13 +75,13 @@ def test_a_layer_without_pixels_is_named():
         DeepLeNet(conv_channels=(4,), kernel_size=32)
 
 
-def test_unknown_pooling_lists_the_known_ones():
+def test_lenet_unknown_pooling_raises():
     with pytest.raises(ValueError, match=r"pooling must be one of \['avg', 'max'\], got 'min'"):
         DeepLeNet(pooling="min")
 
 
-def test_initial_weights_suit_the_activation():
-    """The gradient in the first layer is far from the one that PyTorch's own weights leave."""
+def test_lenet_initial_weights_sigmoid_keeps_gradient():
+    """The gradient norm in the first layer is ten times that of PyTorch's default weights."""
     torch.manual_seed(0)
     network, images = DeepLeNet(activation="sigmoid"), torch.randn(32, 1, 32, 32)
 
@@ -99,7 +99,7 @@ def test_initial_weights_suit_the_activation():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_output_is_the_same_with_and_without_gradients(dtype):
+def test_lenet_without_gradients_has_same_output(dtype):
     torch.manual_seed(0)
     network = DeepLeNet().to(dtype)
     images = torch.randn(9, 1, 32, 32, dtype=dtype)
@@ -108,7 +108,7 @@ def test_output_is_the_same_with_and_without_gradients(dtype):
     torch.testing.assert_close(network(images).detach(), without, rtol=1e-4, atol=1e-5)
 
 
-def test_a_hook_on_the_network_sees_the_images_that_were_passed():
+def test_lenet_hook_sees_given_batch():
     network, seen = DeepLeNet(), []
     network.features.C1.register_forward_hook(lambda layer, inputs, output: seen.append(output))
     with torch.no_grad():

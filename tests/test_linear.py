@@ -8,7 +8,7 @@ from sklenet.network._linear import RowwiseLinear
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
 @pytest.mark.parametrize("n_rows", [1, 2, 16, 33])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_large_layer_has_the_gradients_of_torch(n_rows, bias):
+def test_rowwise_linear_large_layer_has_gradients_of_torch(n_rows, bias):
     torch.manual_seed(0)
     layer = RowwiseLinear(1600, 1024, bias=bias)
     x = torch.randn(n_rows, 1600, requires_grad=True)
@@ -25,7 +25,7 @@ def test_a_large_layer_has_the_gradients_of_torch(n_rows, bias):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_an_evaluated_layer_is_that_of_torch_for_second_derivatives_and_other_shapes():
+def test_rowwise_linear_evaluation_supports_other_shapes_and_second_derivatives():
     layer = RowwiseLinear(1600, 1024).eval()
     x = torch.randn(2, 3, 1600)
     torch.testing.assert_close(layer(x), functional.linear(x, layer.weight, layer.bias))

@@ -1,4 +1,4 @@
-"""The compared methods: what they take, how well they do, how they are searched."""
+"""The compared methods: input, accuracy, settings and grids."""
 
 import pickle
 
@@ -25,7 +25,7 @@ def quick(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_takes_images_and_flat_rows_alike(name):
+def test_method_images_and_flat_rows_predicts_the_same(name):
     on_images = quick(name).fit(X[:300], y[:300])
     on_rows = quick(name).fit(X[:300].reshape(300, -1), y[:300])
     with_channels = X[300:400, :, :, None]
@@ -33,27 +33,30 @@ def test_every_method_takes_images_and_flat_rows_alike(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_predicts_labels_of_any_type(name):
+def test_method_labels_of_strings_are_predicted(name):
     labels = np.array(["even", "odd"])[y % 2]
     method = quick(name).fit(X[:300], labels[:300])
     assert set(method.predict(X[300:400])) <= {"even", "odd"}
 
 
-@pytest.mark.parametrize(("name", "least"), [("knn", 0.985), ("svm", 0.988), ("mlp", 0.965)])
-def test_a_baseline_is_good_on_the_digits(name, least):
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("knn", 0.985), ("svm", 0.988), pytest.param("mlp", 0.965, marks=pytest.mark.slow)],
+)
+def test_baseline_digits_is_accurate(name, least):
     folds = StratifiedKFold(shuffle=True, random_state=0)
     assert cross_val_score(make_method(name, random_state=0), X, y, cv=folds).mean() >= least
 
 
 @pytest.mark.parametrize("name", ["svm", "knn"])
-def test_settings_suit_every_image_size_and_pixel_range(name):
+def test_baseline_scaled_images_predicts_the_same(name):
     larger = np.kron(X, np.ones((3, 3))) * 1000
     small = make_method(name).fit(X[:300], y[:300]).predict(X[300:])
     large = make_method(name).fit(larger[:300], y[:300]).predict(larger[300:])
     assert np.mean(small == large) > 0.99
 
 
-def test_lenet5_is_the_original_network():
+def test_make_method_lenet5_has_original_sizes():
     lenet5 = make_method("lenet5")["classifier"]
     assert isinstance(lenet5, DeepLeNetClassifier)
     assert lenet5.conv_channels == (6, 16)
@@ -62,7 +65,7 @@ def test_lenet5_is_the_original_network():
     assert lenet5.activation == "sigmoid"
 
 
-def test_seed_and_device_reach_the_networks():
+def test_make_method_seed_and_device_reach_networks():
     for name in NETWORKS:
         network = make_method(name, random_state=3, device="cpu")["classifier"]
         assert network.random_state == 3
@@ -70,7 +73,7 @@ def test_seed_and_device_reach_the_networks():
     assert make_method("mlp", random_state=3)["classifier"].random_state == 3
 
 
-def test_every_call_makes_a_new_method():
+def test_make_method_changed_result_keeps_settings():
     make_method("svm").set_params(classifier__C=77)
     search_grid("svm")["classifier__C"].append(77)
     assert make_method("svm")["classifier"].C != 77
@@ -78,19 +81,19 @@ def test_every_call_makes_a_new_method():
 
 
 @pytest.mark.parametrize("function", [make_method, search_grid])
-def test_an_unknown_name_gets_the_known_ones(function):
+def test_make_method_unknown_name_raises(function):
     with pytest.raises(ValueError, match="name must be one of .*'knn'.*, got 'cnn'"):
         function("cnn")
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_grid_of_a_method_contains_its_own_settings(name):
+def test_search_grid_contains_settings_of_method(name):
     settings = make_method(name).get_params()
     for parameter, values in search_grid(name).items():
         assert settings[parameter] in values
 
 
-def test_the_search_space_holds_every_method_with_its_grid():
+def test_search_space_has_grid_of_every_method():
     pipeline, param_grid = search_space(random_state=0)
     assert [step for step, _ in pipeline.steps] == ["scaler", "classifier"]
     assert len(param_grid) == len(METHODS)
@@ -101,23 +104,19 @@ def test_the_search_space_holds_every_method_with_its_grid():
 
 
 @pytest.mark.slow
-def test_one_grid_search_compares_all_methods():
+def test_search_space_grid_search_fits_all_methods(digits):
+    X_train, X_test, y_train, y_test = digits
     pipeline, param_grid = search_space(random_state=0)
-    for name, grid in zip(METHODS, param_grid, strict=True):
-        if name in NETWORKS:
-            grid["classifier"][0].set_params(max_epochs=1, hidden_layer_sizes=(8,))
-        else:
-            for parameter in search_grid(name):
-                grid[parameter] = grid[parameter][:1]
     search = GridSearchCV(pipeline, param_grid, cv=2, n_jobs=2, error_score="raise")
-    search.fit(X[:300], y[:300])
-    assert search.best_score_ > 0.9
+    search.fit(X_train, y_train)
+    assert (search.cv_results_["mean_test_score"] > 0.5).all()
+    assert search.score(X_test, y_test) > 0.9
     classifiers = {type(c).__name__ for c in search.cv_results_["param_classifier"]}
     assert classifiers == {"DeepLeNetClassifier", "SVC", "MLPClassifier", "KNeighborsClassifier"}
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
-def test_a_fitted_baseline_survives_pickle(name):
+def test_baseline_pickled_predicts_the_same(name):
     method = make_method(name, random_state=0).fit(X[:300], y[:300])
     copy = pickle.loads(pickle.dumps(method))
     assert_allclose(copy.predict(X[300:400]), method.predict(X[300:400]))

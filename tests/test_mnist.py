@@ -1,4 +1,4 @@
-"""What the default promises on the real MNIST, scored on its test images."""
+"""Accuracy of the defaults on the test images of the real MNIST."""
 
 import numpy as np
 import pytest
@@ -24,23 +24,23 @@ def mean_accuracy(mnist, n_train, seeds, **parameters):
     return np.mean(scores)
 
 
-def test_one_thousand_images(mnist):
+def test_accuracy_one_thousand_images_is_reached(mnist):
     assert mean_accuracy(mnist, 1_000, seeds=range(3)) >= 0.958
 
 
-def test_ten_thousand_images(mnist):
+def test_accuracy_ten_thousand_images_is_reached(mnist):
     assert mean_accuracy(mnist, 10_000, seeds=range(3)) >= 0.986
 
 
-def test_all_images(mnist):
+def test_accuracy_all_images_is_reached(mnist):
     assert mean_accuracy(mnist, 60_000, seeds=range(1)) >= 0.9925
 
 
-def test_all_images_with_augmentation(mnist):
+def test_accuracy_all_images_augmented_is_reached(mnist):
     assert mean_accuracy(mnist, 60_000, seeds=range(1), augmentation="affine") >= 0.995
 
 
-def test_partial_fit_over_chunks(mnist):
+def test_accuracy_partial_fit_is_reached(mnist):
     X_train, X_test, y_train, y_test = mnist
     classifier = DeepLeNetClassifier(lr=1e-3, random_state=0)
     for chunk in np.array_split(np.arange(20_000), 10):
@@ -49,7 +49,7 @@ def test_partial_fit_over_chunks(mnist):
 
 
 @pytest.mark.parametrize("n_train", [100, 1_000])
-def test_it_is_ahead_of_the_svm_on_few_images(mnist, n_train):
+def test_accuracy_few_images_is_better_than_baselines(mnist, n_train):
     X_train, X_test, y_train, y_test = mnist
     rows, _ = train_test_split(
         np.arange(len(X_train)), train_size=n_train, random_state=0, stratify=y_train

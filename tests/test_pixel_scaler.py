@@ -14,11 +14,11 @@ X = images
 
 
 @parametrize_with_checks([PixelScaler()])
-def test_the_scaler_is_a_scikit_learn_transformer(estimator, check):
+def test_pixel_scaler_passes_scikit_learn_check(estimator, check):
     check(estimator)
 
 
-def test_the_scaler_divides_all_pixels_by_the_largest_of_the_training_images():
+def test_pixel_scaler_transform_divides_by_largest_training_pixel():
     scaler = PixelScaler().fit([[[0, 1], [2, 4]], [[0, 0], [-8, 0]]])
     assert scaler.scale_ == 8
     assert_array_equal(scaler.transform([[[16, 8], [4, 0]]]), [[2, 1, 0.5, 0]])
@@ -27,15 +27,15 @@ def test_the_scaler_divides_all_pixels_by_the_largest_of_the_training_images():
 @pytest.mark.parametrize(
     ("dtype", "expected"), [("uint8", "float32"), ("float32", "float32"), ("float64", "float64")]
 )
-def test_the_scaler_keeps_float64_and_makes_float32_of_the_rest(dtype, expected):
+def test_pixel_scaler_dtype_is_kept_or_float32(dtype, expected):
     assert PixelScaler().fit_transform(X[:5].astype(dtype)).dtype == expected
 
 
-def test_the_scaler_leaves_black_images_black():
+def test_pixel_scaler_black_images_stay_black():
     assert_array_equal(PixelScaler().fit_transform(np.zeros((2, 3, 3))), np.zeros((2, 9)))
 
 
-def test_the_scaler_puts_channels_in_one_order():
+def test_pixel_scaler_channels_are_put_in_order_of_training():
     images = np.random.default_rng(0).random((4, 8, 8, 3))
     scaler = PixelScaler().fit(images)
     assert_array_equal(
@@ -43,7 +43,7 @@ def test_the_scaler_puts_channels_in_one_order():
     )
 
 
-def test_the_scaler_refuses_images_of_another_size():
+def test_pixel_scaler_images_of_other_size_raises():
     scaler = PixelScaler().fit(X)
     with pytest.raises(
         ValueError, match=r"X must have images of \(height, width, channels\) \(8, 8, 1\)"
@@ -53,12 +53,12 @@ def test_the_scaler_refuses_images_of_another_size():
         scaler.transform(X[:, :4].reshape(len(X), -1))
 
 
-def test_the_scaler_refuses_what_is_no_number():
+def test_pixel_scaler_nan_raises():
     with pytest.raises(ValueError, match="Input X contains NaN"):
         PixelScaler().fit(np.full((2, 3, 3), np.nan))
 
 
-def test_the_scaler_survives_pickle_and_clone():
+def test_pixel_scaler_pickled_or_cloned_keeps_or_drops_state():
     scaler = PixelScaler().fit(X)
     assert_array_equal(pickle.loads(pickle.dumps(scaler)).transform(X), scaler.transform(X))
     assert not hasattr(clone(scaler), "scale_")

@@ -1,4 +1,4 @@
-"""The table of a comparison, in every form that it takes."""
+"""`Comparison` as text, Markdown, data frame and dict."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from sklenet.comparison import Comparison, MethodScores
 
 @pytest.fixture
 def comparison():
-    """Two methods that worked and one that failed."""
+    """A comparison of two fitted methods and one that failed."""
     return Comparison(
         scores=[
             MethodScores("deep_lenet", 0.9912, 0.0031, 0.9908, 123.4, 0.25, 7_050_000.0),
@@ -35,7 +35,7 @@ def comparison():
     )
 
 
-def test_it_prints_an_aligned_table(comparison):
+def test_comparison_str_is_aligned_table(comparison):
     header, best, knn, svm, *notes = str(comparison).splitlines()
     assert header.split("  ")[0] == "method"
     assert " ".join(best.split()) == "deep_lenet 0.9912 ± 0.0031 0.9908 123 0.250 7.05 best"
@@ -51,17 +51,17 @@ def test_it_prints_an_aligned_table(comparison):
     assert repr(comparison) == str(comparison)
 
 
-def test_a_test_set_has_no_standard_deviation(comparison):
+def test_comparison_str_test_set_lacks_standard_deviation(comparison):
     comparison.scores[1].accuracy_std = math.nan
     assert "±" not in str(comparison).splitlines()[2]
 
 
-def test_a_missing_size_is_left_out(comparison):
+def test_comparison_str_missing_size_is_left_out(comparison):
     comparison.scores[1].model_size = math.nan
     assert "nan" not in str(comparison)
 
 
-def test_markdown(comparison):
+def test_comparison_to_markdown_is_table_with_notes(comparison):
     lines = comparison.to_markdown().splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:5]]
     assert cells[0][:2] == ["method", "accuracy"]
@@ -71,7 +71,7 @@ def test_markdown(comparison):
     assert lines[-1] == "svm failed: ValueError: no luck"
 
 
-def test_frame(comparison):
+def test_comparison_to_frame_has_row_for_each_method(comparison):
     pytest.importorskip("pandas")
     frame = comparison.to_frame()
     assert frame.index.tolist() == ["deep_lenet", "knn", "svm"]
@@ -80,7 +80,7 @@ def test_frame(comparison):
     assert np.isnan(frame.loc["svm", "accuracy"])
 
 
-def test_dict_is_json(comparison):
+def test_comparison_to_dict_is_json(comparison):
     numbers = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
     best, knn, svm = numbers["methods"]
     assert numbers["protocol"] == comparison.protocol

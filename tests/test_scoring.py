@@ -1,4 +1,4 @@
-"""One fit of one method: what is measured, and what happens when it fails."""
+"""`fit_and_score`: the scores of one fit of one method, and its errors."""
 
 import json
 import math
@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from skorch.callbacks import Callback
 
 from sklenet import DeepLeNetClassifier
-from sklenet._inspection import prediction_confidence
 from sklenet.comparison._scoring import fit_and_score
 from sklenet.datasets import load_digits_images
 
@@ -25,7 +23,7 @@ SETS = X[:200], y[:200], X[200:300], y[200:300]
 
 
 class Failing(ClassifierMixin, BaseEstimator):
-    """Fails to fit, with the error that it is given."""
+    """Fail to fit, with a given error."""
 
     def __init__(self, error):
         self.error = error
@@ -35,20 +33,20 @@ class Failing(ClassifierMixin, BaseEstimator):
 
 
 class Unpicklable(GaussianNB):
-    """Fits, but does not go into a pickle."""
+    """Fit, but raise an error when pickled."""
 
     def __getstate__(self):
         raise TypeError("cannot be pickled")
 
 
 class InterruptAfterABatch(Callback):
-    """Does what Ctrl-C does."""
+    """Interrupt the training as Ctrl-C does."""
 
     def on_batch_end(self, net, **kwargs):
         raise KeyboardInterrupt
 
 
-def test_the_scores_are_those_of_the_test_images():
+def test_fit_and_score_has_scores_of_test_images():
     reference = GaussianNB().fit(X[:200], y[:200])
     scores = fit_and_score("it", GaussianNB(), *SETS)
     predictions = reference.predict(X[200:300])
@@ -63,7 +61,7 @@ def test_the_scores_are_those_of_the_test_images():
     assert f"accuracy {scores.accuracy:.4f}" in str(scores)
 
 
-def test_the_time_to_predict_is_that_of_a_thousand_images(monkeypatch):
+def test_fit_and_score_predict_time_is_for_thousand_images(monkeypatch):
     clock = iter([0.0, 3.0, 5.0])
     monkeypatch.setattr("sklenet.comparison._scoring.perf_counter", lambda: next(clock))
     scores = fit_and_score("it", GaussianNB(), *SETS)
@@ -71,13 +69,13 @@ def test_the_time_to_predict_is_that_of_a_thousand_images(monkeypatch):
     assert scores.predict_time == 20
 
 
-def test_a_search_tells_what_it_chose():
+def test_fit_and_score_search_has_best_params():
     search = GridSearchCV(GaussianNB(), {"var_smoothing": [1e-2]}, cv=2)
     best_params = fit_and_score("it", search, *SETS).best_params
     assert json.dumps(best_params) == '[{"var_smoothing": 0.01}]'
 
 
-def test_a_failure_becomes_one_line():
+def test_fit_and_score_failure_is_one_line():
     scores = fit_and_score("it", Failing(ValueError("no luck\nand more")), *SETS)
     assert scores.error == "ValueError: no luck"
     assert str(scores) == "failed: ValueError: no luck"
@@ -85,37 +83,20 @@ def test_a_failure_becomes_one_line():
     assert fit_and_score("it", Failing(RuntimeError()), *SETS).error == "RuntimeError: "
 
 
-def test_a_model_that_cannot_be_pickled_has_no_size():
+def test_fit_and_score_unpicklable_model_lacks_size():
     scores = fit_and_score("it", Unpicklable(), *SETS)
     assert math.isnan(scores.model_size)
     assert scores.error is None
 
 
-def test_an_interruption_is_none_of_the_failures():
+def test_fit_and_score_interrupted_raises():
     with pytest.raises(KeyboardInterrupt):
         fit_and_score("it", Failing(KeyboardInterrupt()), *SETS)
 
 
-def test_a_network_that_survives_an_interruption_is_not_scored():
+def test_fit_and_score_interrupted_network_raises():
     network = DeepLeNetClassifier(
         hidden_layer_sizes=8, max_epochs=1, callbacks=[InterruptAfterABatch()], random_state=0
     )
     with pytest.raises(KeyboardInterrupt):
         fit_and_score("it", network, *SETS)
-
-
-def test_confidence_is_the_highest_class_score_where_there_is_no_probability():
-    ridge = RidgeClassifier().fit(X, y)
-    assert_allclose(prediction_confidence(ridge, X), ridge.decision_function(X).max(axis=1))
-    binary = RidgeClassifier().fit(X, y > 4)
-    assert_allclose(prediction_confidence(binary, X), np.abs(binary.decision_function(X)))
-
-
-def test_confidence_is_none_where_the_classifier_has_no_scores():
-    classifier = Failing(ValueError())
-    assert prediction_confidence(classifier, X) is None
-
-
-def test_confidence_is_the_highest_probability_where_there_are_some():
-    bayes = GaussianNB().fit(X, y)
-    assert_allclose(prediction_confidence(bayes, X), bayes.predict_proba(X).max(axis=1))

@@ -23,13 +23,13 @@ class RowwiseLinear(nn.Linear):
 
     def forward(self, x):
         use_onednn = (
-            torch.backends.mkldnn.is_available()
+            not torch.compiler.is_compiling()  # first: the others would break the graph
+            and torch.backends.mkldnn.is_available()
             and x.device.type == "cpu"
             and x.dtype == torch.float32
             and x.dim() == 2
             and not torch.is_autocast_enabled("cpu")
             and not torch.jit.is_tracing()
-            and not torch.compiler.is_compiling()
         )
         if not use_onednn:
             return super().forward(x)

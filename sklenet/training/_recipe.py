@@ -7,7 +7,7 @@ scikit-learn's digits, one to three random splits each. Tried were
 - peak learning rates of 1e-3 to 6e-3: 5e-3;
 - weight decays of 0.05 to 1, as Loshchilov and Hutter (2019, arXiv:1711.05101) decouple them: 0.3;
 - label smoothing (Szegedy et al., 2016, arXiv:1512.00567, section 7) of 0 to 0.1: 0.1;
-- batches of 16 to 128 images: the largest power of two below the square root of the number of
+- batches of 16 to 128 images: the largest power of two up to the square root of the number of
   images, from 16 to 512;
 - 3 to 10 epochs on 10,000 and 50,000 images: 400 / n_samples ** 0.4, from 1 to 30; twice as many
   with augmentation.

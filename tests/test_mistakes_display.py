@@ -13,18 +13,14 @@ pytest.importorskip("matplotlib")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 X, y = load_digits_images()
 Y_TRUE = np.array([0, 1, 2, 3, 4])
 Y_PRED = np.array([0, 7, 2, 8, 9])
 CONFIDENCE = np.array([0.99, 0.6, 0.9, 0.8, 0.7])
-# The mistakes are the samples 1, 3 and 4, of which the classifier is surest about 3, then 4.
+# The mistakes are the samples 3, 4 and 1, from the highest to the lowest confidence.
 MOST_CONFIDENT = [3, 4, 1]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def display(images=X[:5], **arguments):
@@ -35,7 +31,7 @@ def drawn(display):
     return [np.asarray(ax.images[0].get_array()) for ax in display.axes_.flat if ax.images]
 
 
-def test_it_shows_the_most_confident_mistakes_first():
+def test_mistakes_are_most_confident_first():
     mistakes = display(n_mistakes=2)
     assert_array_equal(mistakes.y_true, Y_TRUE[MOST_CONFIDENT[:2]])
     assert_array_equal(mistakes.y_pred, Y_PRED[MOST_CONFIDENT[:2]])
@@ -44,7 +40,7 @@ def test_it_shows_the_most_confident_mistakes_first():
         assert_allclose(image * 16, X[sample])
 
 
-def test_each_image_is_titled_with_label_prediction_and_confidence():
+def test_mistakes_titles_have_label_prediction_and_confidence():
     titles = [ax.get_title() for ax in display().axes_.flat]
     assert titles == ["3 → 8\n0.800", "4 → 9\n0.700", "1 → 7\n0.600", ""]
 
@@ -52,28 +48,28 @@ def test_each_image_is_titled_with_label_prediction_and_confidence():
 @pytest.mark.parametrize(
     ("scale", "measure"), [(1, "prediction, confidence"), (9, "prediction, class score")]
 )
-def test_the_heading_says_what_the_numbers_are(scale, measure):
+def test_mistakes_heading_names_measure(scale, measure):
     mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, scale * CONFIDENCE)
     assert mistakes.figure_.get_suptitle().endswith(measure)
 
 
-def test_unsigned_confidences_are_ordered():
+def test_mistakes_unsigned_confidences_are_ordered():
     scores = np.arange(5, dtype=np.uint8)
     mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, scores)
     assert_array_equal(mistakes.confidence, [4, 3, 1])
 
 
-def test_equally_confident_mistakes_keep_their_order():
+def test_mistakes_equally_confident_keep_order():
     mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_PRED, np.ones(5))
     assert_array_equal(mistakes.y_true, [1, 3, 4])
 
 
-def test_flat_rows_are_images_too():
+def test_mistakes_flat_rows_are_drawn_as_images():
     for image, same in zip(drawn(display()), drawn(display(X[:5].reshape(5, 64))), strict=True):
         assert_array_equal(image, same)
 
 
-def test_flat_rows_that_are_not_square_need_their_shape():
+def test_mistakes_image_shape_is_that_of_flat_rows():
     rows = np.arange(5 * 12).reshape(5, 12)
     mistakes = display(rows, image_shape=(3, 4))
     assert mistakes.images.shape == (3, 3, 4)
@@ -81,25 +77,25 @@ def test_flat_rows_that_are_not_square_need_their_shape():
 
 
 @pytest.mark.parametrize("channels_first", [False, True])
-def test_images_with_three_channels_are_drawn_in_color(channels_first):
+def test_mistakes_three_channels_are_drawn_in_color(channels_first):
     colors = np.random.default_rng(0).random((5, 8, 6, 3))
     images = np.moveaxis(colors, -1, 1) if channels_first else colors
     # The largest and the smallest pixel are stretched to the range that matplotlib draws.
     assert_allclose(display(images).images * colors[[3, 4, 1]].max(), colors[[3, 4, 1]])
 
 
-def test_images_with_two_channels_are_drawn_in_gray():
+def test_mistakes_two_channels_are_drawn_in_gray():
     mistakes = display(np.zeros((5, 2, 8, 8)))
     assert mistakes.images.shape == (3, 8, 8)
 
 
-def test_without_mistakes_it_says_so():
+def test_mistakes_none_has_heading_without_images():
     mistakes = MistakesDisplay.from_predictions(X[:5], Y_TRUE, Y_TRUE, CONFIDENCE)
     assert mistakes.figure_.get_suptitle() == "No mistakes"
     assert drawn(mistakes) == []
 
 
-def test_from_estimator_predicts():
+def test_mistakes_from_estimator_equals_from_predictions():
     bayes = GaussianNB().fit(X[:500].reshape(500, 64), y[:500])
     rows, labels = X[500:].reshape(-1, 64), y[500:]
     mistakes = MistakesDisplay.from_estimator(bayes, rows, labels, n_mistakes=3)
@@ -110,7 +106,7 @@ def test_from_estimator_predicts():
     assert_array_equal(mistakes.confidence, expected.confidence)
 
 
-def test_the_plot_has_the_columns_the_colors_and_the_figure_that_are_asked_for():
+def test_mistakes_plot_options_are_used():
     figure = Figure()
     mistakes = display(n_columns=2, cmap="gray", values_format=".1f", figure=figure)
     assert mistakes.figure_ is figure
@@ -120,7 +116,7 @@ def test_the_plot_has_the_columns_the_colors_and_the_figure_that_are_asked_for()
     assert mistakes.plot(figure=Figure()) is mistakes
 
 
-def test_a_classifier_without_confidence_is_refused():
+def test_mistakes_classifier_without_scores_raises():
     class Unsure(ClassifierMixin, BaseEstimator):
         pass
 
@@ -130,20 +126,27 @@ def test_a_classifier_without_confidence_is_refused():
         MistakesDisplay.from_estimator(Unsure(), X, y)
 
 
-def test_wrong_arguments_are_refused():
+def test_mistakes_invalid_arguments_raises():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         display(X[:4])
     with pytest.raises(ValueError, match="n_mistakes must be a positive integer, got 0"):
         display(n_mistakes=0)
 
 
-def test_labels_and_predictions_of_different_types_are_refused():
+@pytest.mark.parametrize("n_columns", [0, -1, 2.5, True])
+def test_mistakes_invalid_n_columns_raises(n_columns):
+    with pytest.raises(ValueError, match="n_columns must be a positive integer"):
+        display(n_columns=n_columns)
+    assert not plt.get_fignums()
+
+
+def test_mistakes_labels_of_mixed_types_raises():
     X, y = np.zeros((4, 8, 8)), np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match="string and number"):
         MistakesDisplay.from_predictions(X, y.astype(str), y, np.ones(4))
 
 
-def test_labels_may_be_a_column():
+def test_mistakes_labels_in_a_column_are_flattened():
     X, y = np.arange(256).reshape(4, 8, 8), np.array([0, 1, 0, 1])
     display = MistakesDisplay.from_predictions(X, y[:, None], 1 - y, np.ones(4))
     assert_array_equal(display.y_true, y)

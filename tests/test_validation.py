@@ -1,0 +1,135 @@
+"""The checks of parameters, labels and weights."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from skorch.callbacks import Callback
+
+from sklenet._validation import (
+    check_callbacks,
+    check_count,
+    check_numeric,
+    check_positive,
+    check_sizes,
+    encode_target,
+    weigh_classes,
+)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, 2.5, "2", None, True])
+def test_check_count_other_value_raises(value):
+    message = re.escape(f"n_columns must be a positive integer, got {value!r}.")
+    with pytest.raises(ValueError, match=message):
+        check_count("n_columns", value)
+
+
+@pytest.mark.parametrize("value", [1, 10**30, np.int64(3), np.uint8(255)])
+def test_check_count_positive_integer_passes(value):
+    check_count("n_columns", value)
+
+
+@pytest.mark.parametrize("value", [0, -1.5, math.inf, math.nan, "1", None, 1j, True])
+def test_check_positive_other_value_raises(value):
+    message = re.escape(f"limit must be a positive finite number, got {value!r}.")
+    with pytest.raises(ValueError, match=message):
+        check_positive("limit", value)
+
+
+@pytest.mark.parametrize("value", [1, 1e-300, np.float32(2), np.int64(3)])
+def test_check_positive_positive_number_passes(value):
+    check_positive("limit", value)
+
+
+@pytest.mark.parametrize("values", [[8, 9], (8, 9), np.array([8, 9], dtype=np.uint8)])
+def test_check_sizes_positive_integers_become_tuple_of_int(values):
+    sizes = check_sizes("image_shape", values, lengths=(2, 3))
+    assert sizes == (8, 9)
+    assert {type(size) for size in sizes} == {int}
+
+
+@pytest.mark.parametrize(
+    ("values", "lengths", "message"),
+    [
+        ((4, 0), None, "sizes must have positive integers, got (4, 0)."),
+        ((4, -1), None, "sizes must have positive integers, got (4, -1)."),
+        ([1.5], None, "sizes must have positive integers, got [1.5]."),
+        ("ab", None, "sizes must have positive integers, got 'ab'."),
+        ((True, 2), None, "sizes must have positive integers, got (True, 2)."),
+        (8, (2, 3), "sizes must have 2 or 3 positive integers, got 8."),
+        ((8,), (2, 3), "sizes must have 2 or 3 positive integers, got (8,)."),
+        ((8, 0), (2, 3), "sizes must have 2 or 3 positive integers, got (8, 0)."),
+    ],
+)
+def test_check_sizes_other_values_raises(values, lengths, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_sizes("sizes", values, lengths)
+
+
+@pytest.mark.parametrize("dtype", ["U1", "O", "M8[D]", "c8"])
+def test_check_numeric_other_dtype_raises(dtype):
+    rows = np.zeros((2, 2), dtype)
+    with pytest.raises(
+        TypeError, match=re.escape(f"X must hold numbers, got the dtype {rows.dtype}.")
+    ):
+        check_numeric(rows)
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "f2", "g"])
+def test_check_numeric_number_passes(dtype):
+    check_numeric(np.zeros((2, 2), dtype))
+
+
+@pytest.mark.parametrize("item", [1, "name", ("name", 1), len])
+def test_check_callbacks_other_item_raises(item):
+    message = f"callbacks must be skorch callbacks or (name, callback) tuples, got {item!r}."
+    with pytest.raises(TypeError, match=re.escape(message)):
+        check_callbacks([Callback(), item])
+
+
+def test_check_callbacks_callbacks_and_named_callbacks_pass():
+    check_callbacks([Callback(), ("name", Callback()), Callback])
+
+
+def test_encode_target_labels_are_positions_in_classes():
+    classes = np.array(["a", "c", "d"])
+    y = np.array(["d", "a", "unknown", "c"])
+    target = encode_target(y, np.array([1.0, 2.0, 0.0, 1.0]), classes)
+    assert target.tolist() == [2, 0, 0, 1]
+    assert target.dtype == np.int64
+
+
+def weigh(class_weight, sample_weight=(1.0, 1.0, 1.0, 1.0)):
+    y = np.array(["a", "a", "a", "b"])
+    weight, classes = np.array(sample_weight), np.array(["a", "b"])
+    target = encode_target(y, weight, classes)
+    return weigh_classes(class_weight, y, target, weight, classes).tolist()
+
+
+def test_weigh_classes_multiplies_sample_weight():
+    assert weigh(None, (1.0, 2.0, 0.0, 3.0)) == [1, 2, 0, 3]
+    assert weigh({"b": 5.0}, (1.0, 2.0, 0.0, 3.0)) == [1, 2, 0, 15]
+
+
+def test_weigh_classes_balanced_gives_classes_the_same_sum():
+    weights = weigh("balanced")
+    assert sum(weights[:3]) == pytest.approx(weights[3])
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_weigh_classes_negative_or_infinite_weight_raises(weight):
+    with pytest.raises(
+        ValueError, match="class_weight must have finite non-negative values, got {'a': "
+    ):
+        weigh({"a": weight})
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "sample_weight", "total"),
+    [({"a": 0.0, "b": 0.0}, (1.0, 1.0, 1.0, 1.0), "0.0"), (None, 4 * (1e308,), "inf")],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_weigh_classes_sum_of_zero_or_infinity_raises(class_weight, sample_weight, total):
+    with pytest.raises(ValueError, match=f"must have a positive finite sum, got {total}"):
+        weigh(class_weight, sample_weight)
