@@ -148,7 +148,7 @@ class MistakesDisplay:
         Returns
         -------
         MistakesDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
