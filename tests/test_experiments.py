@@ -278,7 +278,7 @@ def test_redraw_of_what_is_not_a_result_is_refused(content, tiny, tmp_path, caps
     [
         ("activation_convergence", ["--n-train", "40", "--epochs", "1"]),
         ("architecture_ablation", ["--n-train", "40", "--epochs", "1"]),
-        ("generalization", ["--sizes", "30", "60"]),
+        ("generalization", ["--sizes", "80", "100"]),
         ("gradient_flow", ["--n-train", "40", "--epochs", "1"]),
         ("paper_table", ["--n-train", "200"]),
     ],
