@@ -299,7 +299,7 @@ def test_run_on_few_digits_writes_claims_and_pictures(name, options, tmp_path):
 )
 def test_run_on_few_images_of_mnist_has_the_claims_about_it(name, option, tmp_path, mnist):
     few = ["--no-accelerate"] if name == "generalization" else []
-    arguments = [option, "60", "--trials", "2", *few, "--out", str(tmp_path)]
+    arguments = [option, "100", "--trials", "2", *few, "--out", str(tmp_path)]
     command.main(["run", name, "--data", "mnist", *arguments])
     page = (tmp_path / "README.md").read_text()
     assert "on the other data set" in page or "With augmentation" in page
