@@ -39,9 +39,10 @@ fast: $(READY)  ## run the tests that take less than a minute together
 test: lint  ## lint, then run all tests but those on MNIST
 	$(PYTEST) -m "not mnist"
 
-# The doctests show the output of the versions in constraints.txt.
+# The doctests show the output of the versions in constraints.txt, and old versions warn of new ones.
 test-oldest: $(OLDEST)/.ready  ## run the tests with the lower bounds of pyproject.toml
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest tests -m "not mnist" -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest tests -m "not mnist" -W default \
+	  -n $(WORKERS) --dist worksteal
 
 test-sdist: $(READY)  ## build the sdist and run its fast tests
 	rm -rf build/sdist
