@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sklenet.comparison._results import _format as format_three_digits
+from sklenet.comparison._results import format_three_digits
 
 from . import lab
 from .claims import paper_table

@@ -525,10 +525,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             As for `predict`.
         """
-        check_is_fitted(self)
+        logits = self._logits(X)
         if len(self.classes_) > 2:
-            return self._logits(X).numpy()
-        log_proba = self.predict_log_proba(X)
+            return logits.numpy()
+        log_proba = self.net_.criterion_.log_proba(logits).numpy()
         return log_proba[:, 1] - log_proba[:, 0]
 
     @property
@@ -550,9 +550,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = validate_data(self, self.preprocessor_.layout.flatten(as_array(X)), reset=False)
         check_numeric(rows)
-        logits = predict_logits(
-            self.module_, self.preprocessor_, as_tensor(rows), torch.device(self.net_.device)
-        ).double()
+        module, device = self.net_.module_, torch.device(self.net_.device)
+        logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device).double()
         if not logits.isfinite().all():
             raise ValueError(
                 "X must have values near those of the training images, got values that overflow "

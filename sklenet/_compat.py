@@ -5,9 +5,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import sklearn
 import torch
+from sklearn import neural_network
 from sklearn.base import _fit_context
 from sklearn.metrics import accuracy_score
-from sklearn.neural_network import MLPClassifier
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
@@ -38,14 +38,16 @@ def validates_parameters(method: Callable[P, R]) -> Callable[P, R]:
     return decorated
 
 
-if parse_version(sklearn.__version__) < parse_version("1.9"):
+class _MLPClassifierBefore19(neural_network.MLPClassifier):
+    """scikit-learn's before 1.9, whose early stopping does not support labels of strings."""
 
-    class MLPClassifier(MLPClassifier):  # type: ignore[no-redef]
-        """scikit-learn's, whose early stopping did not support labels of strings before 1.9."""
+    def _score(self, X, y, sample_weight=None):
+        predictions = self._predict(X, check_input=False)
+        return accuracy_score(y, predictions, sample_weight=sample_weight)
 
-        def _score(self, X, y, sample_weight=None):
-            predictions = self._predict(X, check_input=False)
-            return accuracy_score(y, predictions, sample_weight=sample_weight)
+
+_is_old = parse_version(sklearn.__version__) < parse_version("1.9")
+MLPClassifier = _MLPClassifierBefore19 if _is_old else neural_network.MLPClassifier
 
 
 def onednn_linear(x, weight, bias=None):

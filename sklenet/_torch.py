@@ -91,7 +91,7 @@ def seeded_torch(seed, device):
     forked = [] if device.type in ("cpu", "mps") else [device]
     with torch.random.fork_rng(forked, device_type=device.type if forked else "cuda"):
         torch.default_generator.manual_seed(seed)
-        for _ in forked:
+        if forked:
             with backend.device(device):
                 backend.manual_seed(seed)
         state = backend.get_rng_state() if is_mps else None  # fork_rng does not support MPS

@@ -8,7 +8,7 @@ class Journal:
     """The measurements of each cell, written to a file as soon as they are made.
 
     The first line of the file describes the run; measurements of another run are refused. An
-    incomplete last line, of an interrupted run, is dropped. Without a path there is no file.
+    incomplete last line of an interrupted run is dropped. Without a path nothing is written.
     """
 
     def __init__(self, path, run):

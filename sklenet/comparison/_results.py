@@ -86,9 +86,9 @@ class MethodScores:
             self.method,
             f"{self.accuracy:.4f}{std}",
             f"{self.macro_f1:.4f}",
-            _format(self.fit_time),
-            _format(self.predict_time),
-            _format(self.model_size / 1e6),
+            format_three_digits(self.fit_time),
+            format_three_digits(self.predict_time),
+            format_three_digits(self.model_size / 1e6),
             "best" if is_best else p_value,
         ]
 
@@ -190,7 +190,7 @@ class Comparison:
         return notes + [f"{row.method} failed: {row.error}" for row in self.scores if row.error]
 
 
-def _format(value):
+def format_three_digits(value):
     """Format three significant digits, all digits before the point, or nothing for NaN."""
     if math.isnan(value):
         return ""

@@ -36,8 +36,7 @@ class TrainingSet:
     def from_arrays(cls, rows, target, sample_weight):
         """Make a training set of arrays, in which equal rows of a class are one sample."""
         index, sample_weight = merge_repeated_rows(rows, target, sample_weight)
-        weight = sample_weight / sample_weight.mean()
-        columns = map(torch.from_numpy, (index, target[index], weight))
+        columns = map(torch.from_numpy, (index, target[index], sample_weight))
         return cls(as_tensor(rows), *columns)
 
     def split(self, fraction, random_state):
@@ -82,8 +81,7 @@ class ImageDataset(Dataset):
         self.index = training_set.index.to(rows.device)
         self.target = training_set.target.to(rows.device)
         weight = training_set.sample_weight / training_set.sample_weight.mean()
-        weight = weight.float()
-        self.sample_weight = (weight / weight.mean()).to(rows.device)
+        self.sample_weight = weight.float().to(rows.device)
 
     def __len__(self):
         return len(self.index)

@@ -8,16 +8,21 @@ __all__ = ["LOSSES", "OneVsRestLoss", "SoftmaxLoss"]
 
 
 class _Loss(nn.Module):
-    """The loss of each sample, in nats, and the probabilities that belong to it."""
+    """The loss of each sample, in nats, and the probabilities: the softmax of linked logits."""
 
     def __init__(self, label_smoothing=0.0):
         super().__init__()
         self.label_smoothing = label_smoothing
 
     @staticmethod
-    def log_proba(logits):
+    def link(logits):
+        """Convert logits to what the softmax normalizes over the classes."""
+        return logits
+
+    @classmethod
+    def log_proba(cls, logits):
         """Compute the logarithm of the probability of each class."""
-        raise NotImplementedError
+        return torch.log_softmax(cls.link(logits), dim=1)
 
     @classmethod
     def proba(cls, logits):
@@ -33,10 +38,6 @@ class SoftmaxLoss(_Loss):
             logits, target, label_smoothing=self.label_smoothing, reduction="none"
         )
 
-    @staticmethod
-    def log_proba(logits):
-        return torch.log_softmax(logits, dim=1)
-
 
 class OneVsRestLoss(_Loss):
     """Logistic loss of each class against the rest, summed over the classes."""
@@ -49,9 +50,8 @@ class OneVsRestLoss(_Loss):
         return losses.sum(dim=1)
 
     @staticmethod
-    def log_proba(logits):
-        # Normalized over the classes.
-        return torch.log_softmax(functional.logsigmoid(logits), dim=1)
+    def link(logits):
+        return functional.logsigmoid(logits)
 
 
 LOSSES = {"softmax": SoftmaxLoss, "sigmoid": OneVsRestLoss}

@@ -18,7 +18,8 @@ def predict_logits(network, preprocessor, rows, device):
     """
     if network.training:
         network.eval()
-    preprocessor.to(device)
+    if preprocessor.mean.device != device:  # after unpickling
+        preprocessor.to(device)
     with torch.inference_mode(), autocast_to(torch.float32, device):
         return torch.cat(
             [

@@ -75,7 +75,7 @@ def fit_network(
     net.module_.eval()
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         raise ValueError(
-            "Training diverged: the weights of the network are no longer finite. "
+            "Training diverged: the network has weights that are not finite. "
             f"Lower lr={recipe.lr} or scale X."
         )
     return net
