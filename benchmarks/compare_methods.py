@@ -70,11 +70,12 @@ def compare(options, command):
         raise ValueError("argument --out: needs matplotlib for the pictures; pip install it")
     X, y, X_test, y_test = load_data(options)
     out = vars(options).pop("out")
-    with lab.refusing("argument --out: "):
-        lab.write_files(out, {}) if out else None
+    if out:
+        with lab.refusing("argument --out: "):
+            lab.write_files(out, {})
+    methods = {name: make_contender(name, options) for name in options.methods}
     comparison = compare_methods(
-        *(X, y, {name: make_contender(name, options) for name in options.methods}),
-        *(options.cv, options.n_jobs, X_test, y_test, options.seed),
+        X, y, methods, options.cv, options.n_jobs, X_test, y_test, options.seed
     )
     print(comparison)
     if out:

@@ -9,6 +9,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sklenet import DeepLeNetClassifier
+from sklenet.network import make_activation, value_and_derivative
 
 from .. import lab
 
@@ -91,10 +92,9 @@ def rms(gradient):
 
 def flat_shares(activation, z):
     """Return the shares of saturated values and of dead units; a unit is a kernel or a neuron."""
-    function = lab.make_activation(activation)
-    z, grid = z.clone().requires_grad_(), torch.linspace(-8, 8, 2000).requires_grad_()
-    (slope,) = torch.autograd.grad(function(z).sum(), z)
-    (slopes,) = torch.autograd.grad(function(grid).sum(), grid)
+    function = make_activation(activation)
+    _, slope = value_and_derivative(function, z)
+    _, slopes = value_and_derivative(function, torch.linspace(-8, 8, 2000))
     is_flat = slope.abs() < SATURATED * slopes.max()
     by_unit = is_flat.transpose(0, 1).flatten(1)
     return float(is_flat.float().mean()), float(by_unit.all(dim=1).float().mean())

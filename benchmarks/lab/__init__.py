@@ -16,7 +16,6 @@ from ._sklenet import (
     AccuracyClock,
     UnitGain,
     accelerate,
-    make_activation,
     resolve_precision,
 )
 from ._statistics import (

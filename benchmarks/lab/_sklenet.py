@@ -13,7 +13,7 @@ from sklenet.network import activation_gain, make_activation
 from sklenet.plotting._style import COLORS, MARKERS
 from sklenet.training import predict_logits
 
-__all__ = ["COLORS", "MARKERS", "make_activation", "resolve_device"]
+__all__ = ["COLORS", "MARKERS", "resolve_device"]
 
 ACTIVATIONS = ["l_relu", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]
 ARCHITECTURES = {

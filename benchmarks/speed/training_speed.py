@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from sklenet import DeepLeNet, DeepLeNetClassifier, ImageLayout, ImagePreprocessor, LReLU
+from sklenet._compat import onednn_linear
 from sklenet._torch import autocast_to, raise_mmap_threshold, resolve_precision
 from sklenet.datasets import load_digits_images
 from sklenet.training import training_budget
@@ -74,12 +75,10 @@ class PlainLeNet(nn.Sequential):
     """The deep LeNet-5 as in a textbook: each activation before its pooling."""
 
     def __init__(self, n_classes=10):
-        super().__init__(
-            *(nn.Conv2d(1, 32, 5), LReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 64, 5), LReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(1600, 1024), LReLU(), nn.Linear(1024, 67), LReLU()),
-            nn.Linear(67, n_classes),
-        )
+        first = [nn.Conv2d(1, 32, 5), LReLU(), nn.MaxPool2d(2)]
+        second = [nn.Conv2d(32, 64, 5), LReLU(), nn.MaxPool2d(2)]
+        hidden = [nn.Flatten(), nn.Linear(1600, 1024), LReLU(), nn.Linear(1024, 67), LReLU()]
+        super().__init__(*first, *second, *hidden, nn.Linear(67, n_classes))
 
 
 def make_sklenet(batch_size, epochs, precision):
@@ -150,10 +149,6 @@ def prepare_bound(X, y, batch_size, multiply, dtype):
     return fit
 
 
-def multiply_by_onednn(a, b):
-    return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
-
-
 def as_tensors(X, y):
     """Return standardized images and the target."""
     rows = torch.from_numpy(X).flatten(1)
@@ -176,7 +171,7 @@ CONTENDERS = {
     "bare loop": partial(prepare_loop, precision="auto"),
     "bare loop, float32": partial(prepare_loop, precision="float32"),
     "bound (torch.mm)": partial(prepare_bound, multiply=torch.mm, dtype=torch.float32),
-    "bound (oneDNN)": partial(prepare_bound, multiply=multiply_by_onednn, dtype=torch.float32),
+    "bound (oneDNN)": partial(prepare_bound, multiply=onednn_linear, dtype=torch.float32),
     "bound (bfloat16)": partial(prepare_bound, multiply=torch.mm, dtype=torch.bfloat16),
 }
 

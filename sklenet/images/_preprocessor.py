@@ -156,9 +156,8 @@ class ImagePreprocessor(nn.Module):
             height, width = (max(1, round(side * zoom)) for side in (height, width))
         top, left = (self.size - height) // 2, (self.size - width) // 2
         bottom, right = top + height, left + width
-        square = torch.empty(
-            *(len(rows), channels, self.size, self.size), dtype=torch.float32, device=rows.device
-        )
+        shape = (len(rows), channels, self.size, self.size)
+        square = torch.empty(shape, dtype=torch.float32, device=rows.device)
         center = square[:, :, top:bottom, left:right]
         # Pixels are standardized into their place, without a copy in between.
         if (height, width) == self.layout.shape[:2]:
