@@ -1,6 +1,7 @@
 """IDX files and folders: supported content, names and errors."""
 
 import gzip
+import re
 import struct
 import tracemalloc
 from pathlib import Path
@@ -11,6 +12,31 @@ from helpers import IDX_DTYPES, IDX_NAMES, assert_same_data, idx_bytes
 from numpy.testing import assert_array_equal
 
 from sklenet.datasets import load_idx, load_idx_folder
+
+
+@pytest.fixture
+def set_home(monkeypatch):
+    """Return a function that makes a folder the user's home, which `~` stands for."""
+
+    def set_(folder):
+        monkeypatch.setenv("HOME", str(folder))
+        monkeypatch.setenv("USERPROFILE", str(folder))
+
+    return set_
+
+
+@pytest.fixture
+def add_data_set(idx_arrays):
+    """Return a function that writes `idx_arrays` under other names, their labels increased."""
+
+    def add(folder, rename, n_more=0):
+        for name, array in zip(IDX_NAMES, idx_arrays, strict=True):
+            content = idx_bytes(array + n_more if array.ndim == 1 else array)
+            renamed = rename(name)
+            compress = gzip.compress if renamed.endswith(".gz") else bytes
+            (folder / renamed).write_bytes(compress(content))
+
+    return add
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["raw", "gzip"])
@@ -55,6 +81,19 @@ def test_load_idx_compression_is_seen_from_content(tmp_path):
     (tmp_path / "gzipped").write_bytes(gzip.compress(content))
     assert_array_equal(load_idx(tmp_path / "raw.gz"), [0, 1, 2])
     assert_array_equal(load_idx(str(tmp_path / "gzipped")), [0, 1, 2])
+
+
+def test_load_idx_home_is_expanded(tmp_path, set_home):
+    set_home(tmp_path)
+    (tmp_path / "file").write_bytes(idx_bytes(np.arange(3)))
+    assert_array_equal(load_idx("~/file"), [0, 1, 2])
+    assert_array_equal(load_idx(Path("~/file")), [0, 1, 2])
+
+
+def test_load_idx_folder_instead_of_file_raises(tmp_path):
+    message = f"path must be a file, got the folder {tmp_path}; load_idx_folder loads a folder."
+    with pytest.raises(IsADirectoryError, match=re.escape(message)):
+        load_idx(tmp_path)
 
 
 def test_load_idx_missing_file_raises(tmp_path):
@@ -191,15 +230,174 @@ def test_load_idx_folder_missing_files_raises(tmp_path, write_idx_folder):
     (folder / IDX_NAMES[1]).unlink()
     (folder / IDX_NAMES[2]).unlink()
     message = (
-        f"fashion lacks {IDX_NAMES[1]}, {IDX_NAMES[2]}. Expected are the files .*, gzipped or not"
+        rf"fashion lacks {IDX_NAMES[1]}, {IDX_NAMES[2]} \(it holds {IDX_NAMES[3]}, {IDX_NAMES[0]}\)"
+        r"\. Expected are the files .*, gzipped or not"
     )
     with pytest.raises(FileNotFoundError, match=message):
         load_idx_folder(folder)
 
 
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "it holds nothing"),
+        (["b.png", "a.csv"], "it holds a.csv, b.png"),
+        ([f"{number}.png" for number in range(5)], "it holds 0.png, 1.png, 2.png, 3.png, 4.png"),
+        (
+            [f"{number:04}.png" for number in range(1_017)],
+            "it holds 0000.png, 0001.png, 0002.png, 0003.png, 0004.png and 1,012 more",
+        ),
+        (["mnist.npz", f"{IDX_NAMES[0]}.zip"], f"it holds mnist.npz, {IDX_NAMES[0]}.zip"),
+    ],
+    ids=["nothing", "some", "all listed", "many", "similar"],
+)
+def test_load_idx_folder_other_files_raises_with_their_names(tmp_path, names, message):
+    for name in names:
+        (tmp_path / name).touch()
+    message = re.escape(f"{tmp_path} lacks all four files ({message}). Expected are the files")
+    with pytest.raises(FileNotFoundError, match=f"{message}.*{IDX_NAMES[0]}.*begin with a name"):
+        load_idx_folder(tmp_path)
+
+
+def test_load_idx_folder_of_folders_raises_with_their_names(tmp_path):
+    # Some programs unpack each file into a folder of the same name.
+    for name in IDX_NAMES:
+        (tmp_path / name).mkdir()
+    with pytest.raises(FileNotFoundError, match=rf"all four files \(it holds {IDX_NAMES[1]}/, "):
+        load_idx_folder(tmp_path)
+
+
 def test_load_idx_folder_missing_folder_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing-here does not exist. Expected are"):
         load_idx_folder(tmp_path / "nothing-here")
+
+
+@pytest.mark.parametrize("split", [None, "letters"])
+def test_load_idx_folder_file_raises(tmp_path, split):
+    file = tmp_path / IDX_NAMES[0]
+    file.touch()
+    message = f"path must be a folder, got the file {file}."
+    with pytest.raises(NotADirectoryError, match=re.escape(message)):
+        load_idx_folder(file, split=split)
+
+
+def test_load_idx_folder_home_is_expanded(tmp_path, idx_arrays, write_idx_folder, set_home):
+    write_idx_folder(tmp_path / "fashion")
+    set_home(tmp_path)
+    assert_same_data(load_idx_folder("~/fashion"), idx_arrays)
+    assert_same_data(load_idx_folder(Path("~/fashion")), idx_arrays)
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'kmnist'} does not exist")):
+        load_idx_folder("~/kmnist")
+
+
+@pytest.mark.parametrize("split", [None, "letters", "emnist-letters"])
+@pytest.mark.parametrize("test", ["test", "t10k"])
+@pytest.mark.parametrize("spell", [lambda name: name, lambda name: name.replace("-idx", ".idx")])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_load_idx_folder_only_data_set_is_read(
+    tmp_path, idx_arrays, add_data_set, split, test, spell, suffix
+):
+    add_data_set(
+        tmp_path, lambda name: "emnist-letters-" + spell(name).replace("t10k", test) + suffix
+    )
+    (tmp_path / "emnist-letters-mapping.txt").touch()
+    assert_same_data(load_idx_folder(tmp_path, split=split), idx_arrays)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "split"),
+    [
+        ("qmnist-", "qmnist"),
+        ("My_Set_", "Set"),
+        ("a.b.", "b"),
+        ("train-", "train"),
+        ("k49-1.2_", "1.2"),
+    ],
+)
+def test_load_idx_folder_any_prefix_is_read(tmp_path, idx_arrays, add_data_set, prefix, split):
+    add_data_set(tmp_path, lambda name: prefix + name)
+    assert_same_data(load_idx_folder(tmp_path), idx_arrays)
+    assert_same_data(load_idx_folder(tmp_path, split=split), idx_arrays)
+    assert_same_data(load_idx_folder(tmp_path, split=prefix[:-1]), idx_arrays)
+
+
+def test_load_idx_folder_without_prefix_test_is_read(tmp_path, idx_arrays, add_data_set):
+    add_data_set(tmp_path, lambda name: name.replace("t10k", "test"))
+    assert_same_data(load_idx_folder(tmp_path), idx_arrays)
+
+
+def test_load_idx_folder_t10k_and_test_are_not_mixed(tmp_path, idx_arrays, write_idx_folder):
+    folder = write_idx_folder(tmp_path / "mnist")
+    (folder / IDX_NAMES[3]).rename(folder / IDX_NAMES[3].replace("t10k", "test"))
+    with pytest.raises(FileNotFoundError, match=f"mnist lacks {IDX_NAMES[3]} "):
+        load_idx_folder(folder)
+    (folder / IDX_NAMES[1].replace("t10k", "test")).write_bytes(idx_bytes(idx_arrays[1] // 2))
+    assert_array_equal(load_idx_folder(folder)[1], idx_arrays[1] // 2)
+
+
+def add_two_data_sets(folder, add_data_set, prefixes):
+    """Write a data set and, with the next labels, another one."""
+    add_data_set(folder, lambda name: prefixes[0] + name)
+    add_data_set(folder, lambda name: prefixes[1] + name, n_more=1)
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "splits", "named"),
+    [
+        (
+            ["emnist-balanced-", "emnist-letters-"],
+            [["balanced", "emnist-balanced"], ["letters", "emnist-letters"]],
+            ["balanced", "letters"],
+        ),
+        (
+            ["fashion-mnist-", "my_mnist-"],
+            [["fashion-mnist"], ["my_mnist"]],
+            ["fashion-mnist", "my_mnist"],
+        ),
+        (["letters-", "old-letters-"], [["letters"], ["old-letters"]], ["letters", "old-letters"]),
+        (["", "emnist-letters-"], [[None], ["letters", "emnist-letters"]], [None, "letters"]),
+    ],
+    ids=["other last word", "same last word", "one is the end", "one without prefix"],
+)
+def test_load_idx_folder_split_chooses_data_set(
+    tmp_path, idx_arrays, add_data_set, prefixes, splits, named
+):
+    add_two_data_sets(tmp_path, add_data_set, prefixes)
+    for n_more, names in enumerate(splits):
+        for name in names:
+            y_train = load_idx_folder(tmp_path, split=name)[2]
+            assert_array_equal(y_train, idx_arrays[2] + n_more)
+    message = f"split must be one of {named}, the data sets in the folder {tmp_path}, got "
+    for unknown in ["digits", "mnist", "emnist", "etters", 5]:
+        with pytest.raises(ValueError, match=re.escape(f"{message}{unknown!r}.")):
+            load_idx_folder(tmp_path, split=unknown)
+    if None not in named:
+        with pytest.raises(ValueError, match=re.escape(f"{message}None.")):
+            load_idx_folder(tmp_path)
+
+
+def test_load_idx_folder_split_without_prefixes_raises(tmp_path, write_idx_folder):
+    folder = write_idx_folder(tmp_path / "fashion")
+    message = f"split must be one of [None], the data sets in the folder {folder}, got 'letters'."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_idx_folder(folder, split="letters")
+
+
+def test_load_idx_folder_incomplete_data_set_raises_with_its_files(tmp_path, add_data_set):
+    add_two_data_sets(tmp_path, add_data_set, ["emnist-balanced-", "emnist-letters-"])
+    (tmp_path / f"emnist-letters-{IDX_NAMES[3]}").unlink()
+    lacks = f"lacks emnist-letters-{IDX_NAMES[3]} "
+    with pytest.raises(FileNotFoundError, match=lacks):
+        load_idx_folder(tmp_path, split="letters")
+    # The other one is the only data set that is complete.
+    load_idx_folder(tmp_path)
+    for name in IDX_NAMES[1:]:
+        (tmp_path / f"emnist-balanced-{name}").unlink()
+    for split in (None, "letters"):
+        with pytest.raises(FileNotFoundError, match=lacks):
+            load_idx_folder(tmp_path, split=split)
+    with pytest.raises(FileNotFoundError, match=f"lacks emnist-balanced-{IDX_NAMES[1]}, "):
+        load_idx_folder(tmp_path, split="balanced")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import gzip
 import math
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -21,6 +22,15 @@ FILE_NAMES = (
     "t10k-labels-idx1-ubyte",
 )
 EXPECTED_FILES = f"Expected are the files {', '.join(FILE_NAMES)}, gzipped or not."
+_OTHER_NAMES = (
+    "They may all begin with a name, as in emnist-letters-train-images-idx3-ubyte, and may have "
+    "test instead of t10k."
+)
+_TEST_NAMES = ("t10k", "test")
+_ANY_FILE_NAME = re.compile(
+    r"(?P<prefix>(.+[-_.])?)(train|t10k|test)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?"
+)
+_N_LISTED = 5  # the names in an error that lists the files of a folder
 
 _IDX_DTYPES = {
     0x08: np.dtype("u1"),
@@ -35,15 +45,21 @@ _CHUNK_SIZE = 2**20
 
 
 def load_idx_folder(
-    path: str | os.PathLike,
+    path: str | os.PathLike, *, split: str | None = None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
-    """Load a data set that is stored as MNIST is, such as Fashion-MNIST or KMNIST.
+    """Load a data set that is stored as MNIST is, such as Fashion-MNIST, KMNIST or EMNIST.
 
     Parameters
     ----------
     path : path-like
-        The folder of the four IDX files, named as MNIST's files are (see
-        :func:`fetch_mnist`), gzipped or not.
+        The folder of the four IDX files, gzipped or not. They are called as MNIST's files are (see
+        :func:`fetch_mnist`), with ``t10k`` or ``test``, and may all begin with a name: those of
+        EMNIST's letters are ``emnist-letters-train-images-idx3-ubyte`` and so on. ``~`` is
+        expanded.
+    split : str, default=None
+        Which data set to load from a folder of several: the name that its files begin with, or the
+        last words of that name, such as ``"letters"`` for ``emnist-letters``. None means the files
+        without such a name or, where there are none, the only data set of the folder.
 
     Returns
     -------
@@ -60,14 +76,27 @@ def load_idx_folder(
     ------
     FileNotFoundError
         If the folder or one of the files does not exist.
+    NotADirectoryError
+        If `path` is a file.
     ValueError
-        If a file is not an intact IDX file, if it does not hold images or integer labels, or if
-        there are not as many labels as images.
+        If `split` does not name one data set of the folder, if it is None and the folder has
+        several, if a file is not an intact IDX file, if it does not hold images or integer labels,
+        or if there are not as many labels as images.
 
     See Also
     --------
     fetch_mnist : MNIST itself, its files checked against the original ones.
     load_idx : Load one file.
+
+    Notes
+    -----
+    EMNIST [1]_ stores its images transposed: ``X.swapaxes(1, 2)`` turns them upright. Its labels
+    are numbers, whose characters are in the file ``emnist-letters-mapping.txt`` for the letters.
+
+    References
+    ----------
+    .. [1] G. Cohen, S. Afshar, J. Tapson and A. van Schaik, "EMNIST: an extension of MNIST to
+       handwritten letters", 2017, arXiv:1702.05373.
 
     Examples
     --------
@@ -84,11 +113,10 @@ def load_idx_folder(
     >>> X_train.shape, y_train
     ((1, 2, 2), array([7]))
     """
-    folder = Path(path)
-    paths = find_files(folder)
-    if not all(paths):
-        raise FileNotFoundError(f"{describe_missing(folder)}. {EXPECTED_FILES}")
-    train_images, test_images, train_labels, test_labels = paths
+    folder = Path(os.path.expanduser(path))
+    if folder.is_file():
+        raise NotADirectoryError(f"path must be a folder, got the file {folder}.")
+    train_images, test_images, train_labels, test_labels = _find_data_set(folder, split)
     X_train, y_train = _load_split(train_images, train_labels)
     X_test, y_test = _load_split(test_images, test_labels)
     return X_train, X_test, y_train, y_test
@@ -100,7 +128,8 @@ def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     Parameters
     ----------
     path : path-like
-        The file. Whether it is gzipped is seen from its content and not from its name.
+        The file; ``~`` is expanded. Whether it is gzipped is seen from its content and not from
+        its name.
 
     Returns
     -------
@@ -111,7 +140,7 @@ def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     Raises
     ------
     OSError
-        If the file cannot be read.
+        If the file cannot be read, or if `path` is a folder.
     ValueError
         If the file is not in the IDX format, is truncated, has trailing bytes, or is a corrupt
         gzip file.
@@ -145,26 +174,95 @@ def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     ...     load_idx(path)
     array([5, 0, 4], dtype=uint8)
     """
-    return decode_idx(read_idx_bytes(path), path)
+    file = Path(os.path.expanduser(path))
+    if file.is_dir():
+        raise IsADirectoryError(
+            f"path must be a file, got the folder {file}; load_idx_folder loads a folder."
+        )
+    return decode_idx(read_idx_bytes(file), file)
 
 
-def find_files(folder):
-    """Return the paths of the four files of a data set, None for one that is missing."""
-    return [_find_file(folder, name) for name in FILE_NAMES]
+def find_files(folder, prefix=""):
+    """Return the paths of the four files of a data set by name, None for one that is missing."""
+    spellings = [
+        {prefix + name: _find_file(folder, prefix, name) for name in names}
+        for names in ([name.replace("t10k", test) for name in FILE_NAMES] for test in _TEST_NAMES)
+    ]
+    return max(spellings, key=_count_found)
 
 
-def _find_file(folder, name):
+def _count_found(files):
+    return sum(path is not None for path in files.values())
+
+
+def _find_file(folder, prefix, name):
     spellings = [name, name.replace("-idx", ".idx")]
-    paths = [folder / (spelling + suffix) for spelling in spellings for suffix in ("", ".gz")]
-    return next((path for path in paths if path.is_file()), None)
+    names = [prefix + spelling + suffix for spelling in spellings for suffix in ("", ".gz")]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def describe_missing(folder):
-    """Say what a folder lacks to hold a data set."""
+def _find_data_set(folder, split):
+    """Return the paths of the four files of the data set that `split` names."""
+    data_sets = {prefix: find_files(folder, prefix) for prefix in _find_prefixes(folder)}
+    complete = [prefix for prefix, files in data_sets.items() if all(files.values())]
+    if split is not None:
+        chosen = _match_prefixes(split, data_sets)
+    else:
+        chosen = [""] if "" in complete else complete
+    if len(chosen) == 1 and chosen[0] in complete:
+        return data_sets[chosen[0]].values()
+    if len(chosen) != 1 and complete:
+        names = [_name_split(prefix, data_sets) for prefix in complete]
+        raise ValueError(
+            f"split must be one of {names}, the data sets in the folder {folder}, got {split!r}."
+        )
+    closest = max(
+        chosen or data_sets, key=lambda prefix: _count_found(data_sets[prefix]), default=""
+    )
+    raise FileNotFoundError(f"{describe_missing(folder, closest)}. {EXPECTED_FILES} {_OTHER_NAMES}")
+
+
+def _find_prefixes(folder):
+    """Return what precedes the names of MNIST's files in the names of the files of a folder."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    matches = (_ANY_FILE_NAME.fullmatch(path.name) for path in paths if path.is_file())
+    return sorted({match["prefix"] for match in matches if match})
+
+
+def _match_prefixes(split, prefixes):
+    """Return the prefixes that are `split` or, where none is, those that end in its words."""
+    same = [prefix for prefix in prefixes if split == prefix[:-1]]
+    return same or [prefix for prefix in prefixes if split in _endings(prefix[:-1])]
+
+
+def _name_split(prefix, prefixes):
+    """Return the shortest `split` that matches this prefix only."""
+    if not prefix:
+        return None
+    endings = _endings(prefix[:-1])
+    return next((end for end in endings if _match_prefixes(end, prefixes) == [prefix]), prefix[:-1])
+
+
+def _endings(name):
+    """Return the last word of a name, its last two words, and so on."""
+    return [name[word.start() :] for word in reversed([*re.finditer(r"[^-_.]+", name)])]
+
+
+def describe_missing(folder, prefix=""):
+    """Say what a folder lacks to hold a data set, and what it holds."""
     if not folder.is_dir():
-        return f"The folder {folder} does not exist"
-    found = zip(FILE_NAMES, find_files(folder), strict=True)
-    return f"The folder {folder} lacks {', '.join(name for name, path in found if path is None)}"
+        return f"The folder {folder} {'is a file' if folder.exists() else 'does not exist'}"
+    missing = [name for name, path in find_files(folder, prefix).items() if path is None]
+    lacks = ", ".join(missing) if len(missing) < len(FILE_NAMES) else "all four files"
+    return f"The folder {folder} lacks {lacks} (it holds {_describe_content(folder)})"
+
+
+def _describe_content(folder):
+    """List the first names in a folder, and count the others."""
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    n_more = len(names) - _N_LISTED
+    more = f" and {n_more:,} more" if n_more > 0 else ""
+    return ", ".join(names[:_N_LISTED]) + more or "nothing"
 
 
 def _load_split(images_path, labels_path):

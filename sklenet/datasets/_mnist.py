@@ -74,7 +74,8 @@ def fetch_mnist(
     -----
     The files are called ``train-images-idx3-ubyte``, ``t10k-images-idx3-ubyte``,
     ``train-labels-idx1-ubyte`` and ``t10k-labels-idx1-ubyte``. Each may be gzipped, may end in
-    ``.gz`` and may be spelt with a dot before ``idx`` instead of the hyphen.
+    ``.gz``, may have ``test`` instead of ``t10k`` and may be spelt with a dot before ``idx``
+    instead of the hyphen.
 
     References
     ----------
@@ -92,9 +93,9 @@ def fetch_mnist(
     """
     homes = [data_home, os.environ.get("SKLENET_DATA")]
     folders = [Path(home).expanduser() / "mnist" for home in homes if home]
-    folder = next((folder for folder in folders if all(find_files(folder))), None)
+    folder = next((folder for folder in folders if all(find_files(folder).values())), None)
     if folder is not None:
-        contents = {path: read_idx_bytes(path) for path in find_files(folder)}
+        contents = {path: read_idx_bytes(path) for path in find_files(folder).values()}
     elif download_if_missing:
         contents = _fetch_mnist_from_openml(data_home, folders)
     else:
