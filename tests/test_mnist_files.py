@@ -1,8 +1,14 @@
 """`fetch_mnist`: the search for the files, OpenML, and the checksums."""
 
 import hashlib
+import io
+import json
 import os
+import sys
+from email.message import Message
 from urllib.error import URLError
+from urllib.request import HTTPSHandler, build_opener, install_opener
+from urllib.response import addinfourl
 
 import numpy as np
 import pytest
@@ -95,7 +101,69 @@ def test_fetch_mnist_missing_files_falls_back_on_openml(tmp_path, monkeypatch):
     loaded = fetch_mnist(tmp_path)
     assert_same_data(loaded, rebuilt)
     assert loaded[0].dtype == np.uint8
-    assert calls == [(("mnist_784",), {"version": 1, "as_frame": False, "data_home": tmp_path})]
+    options = {"version": 1, "as_frame": False, "data_home": tmp_path, "parser": "liac-arff"}
+    assert calls == [(("mnist_784",), options)]
+
+
+class OpenMLHandler(HTTPSHandler):
+    """Answer requests as OpenML does, with a copy of MNIST that has few images."""
+
+    def __init__(self, images, labels):
+        super().__init__()
+        names = [f"pixel{number}" for number in range(1, 785)]
+        header = [f"@ATTRIBUTE {name} REAL" for name in names]
+        header.append(f"@ATTRIBUTE class {{{','.join(map(str, range(10)))}}}")
+        rows = [",".join(map(str, row)) for row in np.column_stack([images, labels])]
+        self.arff = "\n".join(["@RELATION mnist_784", *header, "@DATA", *rows, ""]).encode()
+        description = {"name": "mnist_784", "version": "1", "description": "", "format": "ARFF"}
+        description |= {"id": "554", "status": "active", "url": "https://www.openml.org/the.arff"}
+        description["md5_checksum"] = hashlib.md5(self.arff, usedforsecurity=False).hexdigest()
+        common = dict.fromkeys(["is_ignore", "is_row_identifier"], "false")
+        common["number_of_missing_values"] = "0"
+        features = [
+            common
+            | {"index": str(index), "name": name, "data_type": "numeric", "is_target": "false"}
+            for index, name in enumerate(names)
+        ]
+        features.append(
+            common | {"index": "784", "name": "class", "data_type": "nominal", "is_target": "true"}
+        )
+        n_images = {"name": "NumberOfInstances", "value": str(float(len(images)))}
+        self.answers = {
+            "data/list/": {"data": {"dataset": [{"did": 554, "name": "mnist_784", "version": 1}]}},
+            "data/features/554": {"data_features": {"feature": features}},
+            "data/qualities/554": {"data_qualities": {"quality": [n_images]}},
+            "data/554": {"data_set_description": description},
+        }
+
+    def https_open(self, request):
+        found = [answer for part, answer in self.answers.items() if part in request.full_url]
+        content = json.dumps(found[0]).encode() if found else self.arff
+        response = addinfourl(io.BytesIO(content), Message(), request.full_url, 200)
+        response.msg = "OK"
+        return response
+
+
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_fetch_mnist_from_openml_does_not_need_pandas(
+    tmp_path, idx_arrays, monkeypatch, has_pandas
+):
+    if has_pandas:
+        pytest.importorskip("pandas")
+    else:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.delenv("SKLENET_DATA", raising=False)
+    # The first 60,000 images are for training: of so few, all are.
+    X, y = np.concatenate(idx_arrays[:2]), np.concatenate(idx_arrays[2:])
+    for name, array in zip(IDX_NAMES, [X, X[:0], y, y[:0]], strict=True):
+        monkeypatch.setitem(_mnist._MNIST_MD5, name, md5(array))
+    install_opener(build_opener(OpenMLHandler(X.reshape(len(X), -1), y)))
+    try:
+        loaded = fetch_mnist(tmp_path)
+    finally:
+        install_opener(None)
+    assert_same_data(loaded, [X, X[:0], y, y[:0]])
+    assert [array.dtype for array in loaded[:2]] == [np.uint8, np.uint8]
 
 
 @pytest.mark.usefixtures("tiny_mnist")

@@ -68,7 +68,7 @@ def fetch_mnist(
     --------
     load_idx_folder : Load another data set that is stored as MNIST is.
     load_digits_images : 1,797 smaller images that come with scikit-learn.
-    sklearn.datasets.fetch_openml : The fetcher of the fallback; it needs pandas.
+    sklearn.datasets.fetch_openml : The fetcher of the fallback.
 
     Notes
     -----
@@ -76,6 +76,9 @@ def fetch_mnist(
     ``train-labels-idx1-ubyte`` and ``t10k-labels-idx1-ubyte``. Each may be gzipped, may end in
     ``.gz``, may have ``test`` instead of ``t10k`` and may be spelt with a dot before ``idx``
     instead of the hyphen.
+
+    OpenML's copy is read by scikit-learn's parser ``"liac-arff"``, which is slower than the one of
+    pandas but does not need pandas.
 
     References
     ----------
@@ -124,8 +127,10 @@ def _describe_search(folders):
 
 def _fetch_mnist_from_openml(data_home, folders):
     """Return the content of MNIST's four files, rebuilt from OpenML's copy."""
+    # The other parser needs pandas and fails with pandas 3.1 (scikit-learn issue 34892).
+    options = {"version": 1, "as_frame": False, "parser": "liac-arff"}
     try:
-        mnist = fetch_openml("mnist_784", version=1, as_frame=False, data_home=data_home)
+        mnist = fetch_openml("mnist_784", data_home=data_home, **options)
     except (OSError, ValueError) as error:
         raise OSError(f"{_describe_search(folders)} OpenML also failed: {error}") from error
     images, labels = mnist.data.reshape(-1, 28, 28), mnist.target
