@@ -45,6 +45,7 @@ def make_parser():
         help="'digits' (scikit-learn's, 8x8), 'mnist' (from SKLENET_DATA, else fetched), or a "
         "folder with the four IDX files of a data set like MNIST; default: digits",
     )
+    add("--split", metavar="NAME", help="which data set of a folder with several, as of EMNIST")
     add("--n-train", **number, help="training images; default: all")
     cv_help = "folds of a cross-validation instead of a test set; default: 5 for the digits"
     add("--cv", **number, help=cv_help)
@@ -91,13 +92,15 @@ def compare(options, command):
 
 def load_data(options):
     """Return training and test images and labels; without a test set these are None."""
+    if options.split and options.data in ("digits", "mnist"):
+        raise ValueError(f"argument --split: needs a folder as --data, got {options.data!r}")
     if options.data == "digits":
         X, y = load_digits_images()
         options.cv = options.cv or 5
     elif options.data == "mnist":
         X, X_test, y, y_test = fetch_mnist()
     else:
-        X, X_test, y, y_test = load_idx_folder(options.data)
+        X, X_test, y, y_test = load_idx_folder(options.data, split=options.split)
     X, y = lab.take_subset(X, y, options.n_train, options.seed)
     return (X, y, None, None) if options.cv else (X, y, X_test, y_test)
 

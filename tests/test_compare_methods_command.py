@@ -113,6 +113,17 @@ def test_compare_folder_scores_its_test_images(idx_folder, tmp_path, capsys):
     assert "Trained on 200 images, tested on 100" in capsys.readouterr().out
 
 
+def test_compare_folder_of_several_data_sets_scores_the_split(idx_folder, capsys):
+    for path in list(idx_folder.iterdir()):
+        for name in ("balanced", "letters"):
+            (idx_folder / f"emnist-{name}-{path.name}").write_bytes(path.read_bytes())
+        path.unlink()
+    arguments = ["--data", str(idx_folder), "--methods", "knn"]
+    command.main([*arguments, "--split", "letters"])
+    assert "Trained on 200 images, tested on 100" in capsys.readouterr().out
+    assert "split must be one of ['balanced', 'letters']" in refusal(capsys, *arguments)
+
+
 def test_compare_folder_with_cv_cross_validates(idx_folder, capsys):
     command.main(["--data", str(idx_folder), "--methods", "knn", "--cv", "3", "--n-train", "150"])
     assert "3-fold cross-validation on 150 images" in capsys.readouterr().out
@@ -157,8 +168,8 @@ def test_help_explains_every_option(capsys):
         command.main(["--help"])
     assert exit_.value.code == 0
     printed = capsys.readouterr().out
-    options = ["--data", "--n-train", "--cv", "--methods", "--tune", "--device", "--accelerate"]
-    for option in [*options, "--seed", "--n-jobs", "--out", *METHODS]:
+    options = ["--data", "--split", "--n-train", "--cv", "--methods", "--tune", "--device"]
+    for option in [*options, "--accelerate", "--seed", "--n-jobs", "--out", *METHODS]:
         assert option in printed
     assert all(action.help for action in command.make_parser()._actions)
 
@@ -168,6 +179,8 @@ def test_help_explains_every_option(capsys):
     [
         (["--methods", "cnn"], "argument --methods: invalid choice: 'cnn'"),
         (["--data", "nowhere"], "The folder nowhere does not exist"),
+        (["--data", command.__file__], "path must be a folder, got the file"),
+        (["--split", "letters"], "argument --split: needs a folder as --data, got 'digits'"),
         (["--cv", "many"], "argument --cv: must be a positive whole number, got 'many'"),
         (["--cv", "1"], "n_splits=1"),
         (["--cv", "400"], "n_splits=400 cannot be greater than the number of members"),
