@@ -1,6 +1,7 @@
-"""Private names of scikit-learn and PyTorch, each with its reason."""
+"""Private names of scikit-learn and PyTorch, each with its reason, and optional packages."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 import sklearn
@@ -19,6 +20,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "compilation_error",
+    "import_optional",
     "onednn_linear",
     "safe_indexing",
     "validates_parameters",
@@ -48,6 +50,15 @@ class _MLPClassifierBefore19(neural_network.MLPClassifier):
 
 _is_old = parse_version(sklearn.__version__) < parse_version("1.9")
 MLPClassifier = _MLPClassifierBefore19 if _is_old else neural_network.MLPClassifier
+
+
+def import_optional(package: str, caller: str) -> Any:
+    """Import a package of the extra "plots"; the error names `caller`, which needs it."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        message = f"{caller} needs {package}: pip install 'sklenet[plots]'"
+        raise ImportError(message, name=package) from error
 
 
 def onednn_linear(x, weight, bias=None):

@@ -1,5 +1,6 @@
 """The behavior that sklenet expects of private names of scikit-learn and PyTorch."""
 
+import sys
 from numbers import Real
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklenet._compat import (
     MLPClassifier,
     check_sample_weight,
     compilation_error,
+    import_optional,
     onednn_linear,
     safe_indexing,
     validates_parameters,
@@ -59,6 +61,19 @@ def test_onednn_linear_some_rows_equals_that_of_all_rows(bias):
         torch.testing.assert_close(expected, functional.linear(x, weight, bias))
         for n_rows in (2, 3, 16, 31):
             assert torch.equal(onednn_linear(x[-n_rows:], weight, bias), expected[-n_rows:])
+
+
+def test_import_optional_installed_is_module():
+    assert import_optional("numpy.linalg", "Something") is np.linalg
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "pandas"])
+def test_import_optional_missing_raises_with_what_to_install(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    message = f"^Something needs {package}: pip install 'sklenet\\[plots\\]'$"
+    with pytest.raises(ImportError, match=message) as error:
+        import_optional(package, "Something")
+    assert error.value.name == package
 
 
 def test_check_sample_weight_missing_is_ones_and_negative_raises():

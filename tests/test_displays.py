@@ -1,5 +1,8 @@
 """The common behavior of the displays of a fitted estimator."""
 
+import inspect
+import sys
+
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -7,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from sklenet import DeepLeNetClassifier
+from sklenet import DeepLeNetClassifier, plotting
 from sklenet.datasets import load_digits_images
 from sklenet.plotting import (
     FeatureMapDisplay,
@@ -30,6 +33,15 @@ FROM_ESTIMATOR = {
     FeatureMapDisplay: (X[:1],),
     GradientFlowDisplay: (),
 }
+
+
+# Every public method that draws.
+DRAWING = [
+    (getattr(plotting, display), name)
+    for display in plotting.__all__
+    for name in dir(getattr(plotting, display))
+    if name == "plot" or name.startswith("from_")
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +94,21 @@ def test_from_estimator_given_axes_draws_into_them(display, recorded_classifier)
     assert drawn.ax_ is ax
     assert drawn.figure_ is ax.figure
     assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("display", "name"), DRAWING, ids=[f"{display.__name__}.{name}" for display, name in DRAWING]
+)
+def test_drawing_without_matplotlib_raises_before_other_work(monkeypatch, display, name):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    # Neither the display without data nor the arguments would be valid.
+    method = getattr(display.__new__(display), name)
+    required = [
+        parameter
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    message = rf"^{display.__name__} needs matplotlib: pip install 'sklenet\[plots\]'$"
+    with pytest.raises(ImportError, match=message):
+        method(*[None] * len(required))

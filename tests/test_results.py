@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -78,6 +79,13 @@ def test_comparison_to_frame_has_row_for_each_method(comparison):
     assert frame.loc["knn", "p_value"] == 0.0004
     assert frame.loc["svm", "error"] == "ValueError: no luck"
     assert np.isnan(frame.loc["svm", "accuracy"])
+
+
+def test_comparison_to_frame_without_pandas_raises_with_what_to_install(comparison, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    message = r"^Comparison\.to_frame needs pandas: pip install 'sklenet\[plots\]'$"
+    with pytest.raises(ImportError, match=message):
+        comparison.to_frame()
 
 
 def test_comparison_to_dict_is_json(comparison):

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from .._compat import import_optional
 from ..plotting import MistakesDisplay
 from ..plotting._style import COLORS, MARKERS
 
@@ -35,6 +36,7 @@ _SIDES = [
 
 def report_files(comparison, X, footer=""):
     """Return the content of each file of a report by its name; X are the images of `y_true`."""
+    import_optional("matplotlib", "The report")
     from matplotlib.figure import Figure
 
     files = {"comparison.md": _PAGE.format(table=comparison.to_markdown(), footer=footer).encode()}

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from .._compat import import_optional
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -153,15 +155,19 @@ class Comparison:
         }
 
     def to_frame(self) -> "pd.DataFrame":
-        """Convert the table to a data frame; this needs pandas.
+        """Convert the table to a data frame.
 
         Returns
         -------
         pandas.DataFrame
             A row for each method, a column for each attribute of `MethodScores` but the arrays.
-        """
-        import pandas as pd
 
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pd = import_optional("pandas", "Comparison.to_frame")
         return pd.DataFrame([row._numbers() for row in self.scores]).set_index("method")
 
     def to_markdown(self) -> str:

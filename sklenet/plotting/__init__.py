@@ -1,4 +1,7 @@
-"""Displays in the style of scikit-learn; matplotlib is imported when something is drawn."""
+"""Displays in the style of scikit-learn.
+
+Drawing needs matplotlib, which is imported then: ``pip install 'sklenet[plots]'``.
+"""
 
 from ._activation import ActivationDisplay
 from ._feature_maps import FeatureMapDisplay

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from .._compat import import_optional
 from .._torch import default_torch_settings
 from .._validation import check_positive
 from ..network import make_activation, value_and_derivative
@@ -87,6 +88,7 @@ class ActivationDisplay:
         TypeError
             If an activation is neither a name nor a callable, or a sequence does not hold names.
         """
+        import_optional("matplotlib", cls.__name__)
         check_positive("limit", limit)
         if isinstance(activations, str):
             activations = [activations]
@@ -122,6 +124,7 @@ class ActivationDisplay:
         ActivationDisplay
             The display itself.
         """
+        import_optional("matplotlib", type(self).__name__)
         self.figure_ = figure_or_new(figure, (9, 3.6))
         self.axes_ = self.figure_.subplots(1, 2)
         parts = [("Activation", "f(x)", self.values), ("Derivative", "f′(x)", self.derivatives)]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from .._compat import import_optional
 from .._inspection import fitted_attribute
 from ..images import as_array
 from ._style import figure_or_new, mosaic
@@ -76,6 +77,7 @@ class FeatureMapDisplay:
         ValueError
             If the estimator is not a fitted network, or if X holds another number of images.
         """
+        import_optional("matplotlib", cls.__name__)
         network = fitted_attribute(estimator, "module_")
         n_images = len(as_array(X))
         if n_images != 1:
@@ -115,6 +117,7 @@ class FeatureMapDisplay:
         FeatureMapDisplay
             The display itself.
         """
+        import_optional("matplotlib", type(self).__name__)
         mosaics = {name: mosaic(maps) for name, maps in self.feature_maps.items()}
         self.figure_ = figure_or_new(figure, (3 + 4.5 * len(mosaics), 3))
         widths = [1, *(tiles.shape[1] / tiles.shape[0] for tiles in mosaics.values())]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from .._compat import import_optional
 from .._inspection import fitted_attribute
 from .._validation import check_count
 from ._style import COLORS, MARKERS, axes_or_new
@@ -91,6 +92,7 @@ class GradientFlowDisplay:
         ValueError
             If nothing was recorded, or if `n_epochs` is not a positive integer.
         """
+        import_optional("matplotlib", cls.__name__)
         check_count("n_epochs", n_epochs)
         history = fitted_attribute(estimator, "history_")
         recorded = [
@@ -120,6 +122,7 @@ class GradientFlowDisplay:
         GradientFlowDisplay
             The display itself.
         """
+        import_optional("matplotlib", type(self).__name__)
         self.ax_ = axes_or_new(ax, (6, 4))
         self.figure_ = self.ax_.figure
         for number, (name, norms) in enumerate(self.norms.items()):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from .._compat import import_optional
 from .._inspection import fitted_attribute
 from ._style import axes_or_new, mosaic
 
@@ -78,6 +79,7 @@ class KernelDisplay:
         ValueError
             If the estimator is not a fitted network or has no such convolution.
         """
+        import_optional("matplotlib", cls.__name__)
         convolutions = {
             name: module
             for name, module in fitted_attribute(estimator, "module_").features.named_children()
@@ -114,6 +116,7 @@ class KernelDisplay:
         KernelDisplay
             The display itself.
         """
+        import_optional("matplotlib", type(self).__name__)
         tiles = mosaic(self.kernels, n_columns)
         largest = np.abs(self.kernels).max()
         self.ax_ = axes_or_new(ax, (7, 3.6))

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
+from .._compat import import_optional
 from .._inspection import prediction_confidence
 from .._validation import check_count
 from ..images import ImageLayout, as_array
@@ -112,6 +113,7 @@ class MistakesDisplay:
             numbers or vice versa, if X does not have the shape of images, or if `n_mistakes` or
             `n_columns` is not a positive integer.
         """
+        import_optional("matplotlib", cls.__name__)
         check_count("n_mistakes", n_mistakes)
         images = as_array(X)
         labels, predictions = column_or_1d(y_true), column_or_1d(y_pred)
@@ -155,6 +157,7 @@ class MistakesDisplay:
         ValueError
             If the classifier has neither method, or as for `from_predictions`.
         """
+        import_optional("matplotlib", cls.__name__)
         confidence = prediction_confidence(estimator, X)
         if confidence is None:
             raise ValueError(
@@ -190,6 +193,7 @@ class MistakesDisplay:
         MistakesDisplay
             The display itself.
         """
+        import_optional("matplotlib", type(self).__name__)
         check_count("n_columns", n_columns)
         n_rows = max(1, math.ceil(len(self.images) / n_columns))
         self.figure_ = figure_or_new(figure, (1.5 * n_columns, 1.8 * n_rows))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from .._compat import import_optional
 from .._inspection import fitted_attribute, last_estimator
 from ._style import COLORS, axes_or_new
 
@@ -78,6 +79,7 @@ class TrainingHistoryDisplay:
         ValueError
             If the estimator has no `loss_curve_`.
         """
+        import_optional("matplotlib", cls.__name__)
         loss = fitted_attribute(estimator, "loss_curve_")
         scores = getattr(last_estimator(estimator), "validation_scores_", None)
         return cls(loss, scores).plot(**plot_kwargs)
@@ -95,6 +97,7 @@ class TrainingHistoryDisplay:
         TrainingHistoryDisplay
             Itself.
         """
+        import_optional("matplotlib", type(self).__name__)
         from matplotlib.ticker import MaxNLocator
 
         self.ax_ = axes_or_new(ax, (6, 4))
