@@ -6,7 +6,6 @@ python benchmarks/compare_methods.py --data mnist --out build/mnist
 import io
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from sklearn.model_selection import GridSearchCV
@@ -65,10 +64,10 @@ def compare(options, command):
     resolve_device(options.device)
     if not 0 <= options.seed < 2**32:
         raise ValueError(f"argument --seed: must be from 0 to {2**32 - 1}, got {options.seed}")
-    if options.accelerate and find_spec("sklearnex") is None:
-        raise ValueError("argument --accelerate: needs scikit-learn-intelex; pip install it")
-    if options.out and find_spec("matplotlib") is None:
-        raise ValueError("argument --out: needs matplotlib for the pictures; pip install it")
+    if options.accelerate:
+        lab.check_installed("--accelerate", "sklearnex")
+    if options.out:
+        lab.check_installed("--out", "matplotlib")
     X, y, X_test, y_test = load_data(options)
     out = vars(options).pop("out")
     if out:

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from sklenet.comparison import METHODS, Comparison, MethodScores, make_method
-from sklenet.comparison._report import draw_error_against_time
+from sklenet.comparison._report import draw_error_against_time, report_files
 from sklenet.datasets import load_digits_images
 
 pytest.importorskip("matplotlib")
@@ -206,13 +206,29 @@ def test_out_that_cannot_be_written_is_refused_before_the_run(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("missing", "arguments", "message"),
     [
-        ("sklearnex", ["--accelerate"], "argument --accelerate: needs scikit-learn-intelex"),
-        ("matplotlib", ["--out", "out"], "argument --out: needs matplotlib"),
+        (
+            "sklearnex",
+            ["--accelerate"],
+            "argument --accelerate: needs scikit-learn-intelex: pip install 'sklenet[accelerate]'",
+        ),
+        (
+            "matplotlib",
+            ["--out", "out"],
+            "argument --out: needs matplotlib: pip install 'sklenet[plots]'",
+        ),
     ],
 )
 def test_missing_package_is_named(monkeypatch, capsys, missing, arguments, message):
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == missing else object())
+    monkeypatch.setitem(sys.modules, missing, None)
     assert message in refusal(capsys, *arguments)
+
+
+def test_report_without_matplotlib_raises_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    comparison, _ = read_comparison(RESULT)
+    message = r"^The report needs matplotlib: pip install 'sklenet\[plots\]'$"
+    with pytest.raises(ImportError, match=message):
+        report_files(comparison, X)
 
 
 def test_interruption_writes_nothing(monkeypatch, tmp_path, capsys):

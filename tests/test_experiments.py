@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,8 +226,15 @@ def test_run_out_that_is_a_file_is_refused(tiny, tmp_path, capsys):
 
 
 def test_run_without_matplotlib_refuses_out(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("benchmarks.lab._commands.find_spec", lambda name: None)
-    assert "--out: needs matplotlib" in refusal(["run", "tiny", "--out", tmp_path], capsys)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    message = "argument --out: needs matplotlib: pip install 'sklenet[plots]'"
+    assert message in refusal(["run", "tiny", "--out", tmp_path], capsys)
+
+
+def test_generalization_without_intelex_refuses_accelerate(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearnex", None)
+    error = refusal(["run", "generalization", "--accelerate"], capsys)
+    assert "argument --accelerate/--no-accelerate: needs scikit-learn-intelex: pip inst" in error
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])

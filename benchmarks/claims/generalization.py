@@ -1,7 +1,6 @@
 """Do KNN, the SVM and the basic neural network generalize badly, and the deep LeNet-5 well?"""
 
 from functools import partial
-from importlib.util import find_spec
 from itertools import product
 from types import SimpleNamespace
 
@@ -45,8 +44,8 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    if options.accelerate and find_spec("sklearnex") is None:
-        raise ValueError("argument --accelerate: needs scikit-learn-intelex; see --no-accelerate")
+    if options.accelerate:
+        lab.check_installed("--accelerate/--no-accelerate", "sklearnex")
     data_sets = ["digits", "mnist"] if options.data == "mnist" else ["digits"]
     trials = {data: lab.sample_trials(data, options.trials) for data in data_sets}
     for trial, (X, _, y, _) in enumerate(trials[options.data]):

@@ -1,6 +1,15 @@
 """The code that experiments share: their form, images, statistics and commands."""
 
-from ._commands import Refusal, judge_result, read_result, redraw, refusing, run, write_files
+from ._commands import (
+    Refusal,
+    check_installed,
+    judge_result,
+    read_result,
+    redraw,
+    refusing,
+    run,
+    write_files,
+)
 from ._description import describe_run
 from ._experiment import DATA_NAMES, Experiment
 from ._figures import draw_line, draw_lines

@@ -13,9 +13,21 @@ import pandas as pd
 from ._description import describe_run, digest_of_code
 from ._journal import Journal
 
+_OPTIONAL = {
+    "matplotlib": ("matplotlib", "plots"),
+    "sklearnex": ("scikit-learn-intelex", "accelerate"),
+}
+
 
 class Refusal(Exception):
     """An error that the user can fix, reported in one line."""
+
+
+def check_installed(argument, module):
+    """Refuse an argument whose optional package is missing."""
+    if find_spec(module) is None:
+        package, extra = _OPTIONAL[module]
+        raise Refusal(f"argument {argument}: needs {package}: pip install 'sklenet[{extra}]'")
 
 
 @contextmanager
@@ -32,8 +44,8 @@ def run(experiment, options, out, command):
 
     An interrupted run with the same `out` is resumed.
     """
-    if out and find_spec("matplotlib") is None:
-        raise Refusal("argument --out: needs matplotlib for the pictures; pip install it")
+    if out:
+        check_installed("--out", "matplotlib")
     with refusing():
         images = experiment.load(options)
     description = describe_run(
