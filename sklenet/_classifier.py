@@ -20,6 +20,8 @@ from skorch.history import History
 from torch import nn
 
 from ._compat import Interval, StrOptions, check_sample_weight, validates_parameters
+from ._interrupts import Interrupts, TrainingInterrupted
+from ._threads import AdaptiveThreads
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
     check_callbacks,
@@ -47,7 +49,7 @@ R = TypeVar("R")
 
 
 def _restore_on_error(method: Callable[P, R]) -> Callable[P, R]:
-    """Restore the estimator if a method raises an error."""
+    """Restore the estimator if a method raises an error, but not what was trained until Ctrl-C."""
 
     @wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -55,6 +57,8 @@ def _restore_on_error(method: Callable[P, R]) -> Callable[P, R]:
         before = estimator.__dict__.copy()
         try:
             return method(*args, **kwargs)
+        except TrainingInterrupted:
+            raise KeyboardInterrupt from None  # this class alone ends Python like Ctrl-C
         except BaseException:
             estimator.__dict__ = before
             raise
@@ -106,9 +110,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer. "auto" is 0.3 for "adamw", which decouples it from the
         gradient [2]_, and the optimizer's own default otherwise.
-    lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
+    lr_schedule : {"auto", "one_cycle", "warmup_stable_decay", "constant"}, default="auto"
         Learning rate schedule of a fit. "one_cycle" raises the rate to `lr` and lowers it to zero,
-        batch by batch [3]_.
+        batch by batch [3]_. "warmup_stable_decay" holds it at `lr` in between and lowers it in the
+        last third of the epochs, with `early_stopping` from the epoch on in which the validation
+        accuracy no longer improves. "auto" is the latter with `early_stopping`, else the former.
     batch_size : int or "auto", default="auto"
         Images in a batch. "auto" is the largest power of two up to the square root of the number
         of images, from 16 to 512.
@@ -120,9 +126,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         each epoch: more accurate where such changes preserve the class, and slower.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
-        it does not improve for `n_iter_no_change` epochs. The weights of the best epoch are
-        restored. Best used with a larger `max_epochs` and ``lr_schedule="constant"``: the
-        "one_cycle" schedule reaches its best at its end.
+        it does not improve for `n_iter_no_change` epochs; "warmup_stable_decay" then first lowers
+        the learning rate to zero. The weights of the best epoch are restored, of equal ones those
+        of the last.
     validation_fraction : float, default=0.1
         Share of the training data that is held out; used with `early_stopping` only.
     n_iter_no_change : int, default=5
@@ -145,15 +151,21 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     compile : bool, default=False
         Whether training runs the network through `torch.compile`. Compilation takes time before
         the first step and needs a C++ compiler on a CPU; it pays for long fits on GPUs.
+    n_threads : int or "auto", default="auto"
+        Number of PyTorch's threads on the CPU. "auto" starts with PyTorch's own number and adapts
+        it while other processes take the cores: their number is then not reproducible, nor are the
+        last digits of the weights. See `n_threads_`.
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Called in training, as in skorch; tuples of a name and a callback are also accepted. A batch
         is ``({"images": ..., "sample_weight": ...}, target)``, where a target is a position in
-        `classes_`; scoring callbacks ignore the weights. Setting ``net.stop_training_ = True`` at
-        the end of an epoch ends the training. See also `sklenet.callbacks`.
+        `classes_`; scoring callbacks ignore the weights. A callback ends the training after the
+        epoch by ``net.stop_training_ = True``, or at once by a `KeyboardInterrupt`, as those of
+        skorch do. See also `sklenet.callbacks`.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of the batches, dropout, augmentation and the
-        hold-out. With an int, the same data, device and number of threads give the same model,
-        bit by bit.
+        hold-out; PyTorch's own generators are neither read nor changed, unless by a custom
+        `activation` or by compiled dropout. With an int, the same values, device and number of
+        threads give the same model, bit by bit.
     verbose : int, default=0
         With 1, prints a table of the epochs.
 
@@ -168,7 +180,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     image_shape_ : tuple of int
         (height, width, channels) of the images.
     n_iter_ : int
-        Number of epochs.
+        Number of epochs. One that was not finished counts if it is the only one.
+    n_threads_ : int
+        Number of threads of the last step of the training. Where those of the epochs,
+        ``history_[:, "n_threads"]``, are all the same, it is the `n_threads` that repeats the fit.
     loss_ : float
         Mean training loss of the last epoch, in nats.
     loss_curve_ : list of float
@@ -202,15 +217,18 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     On a CPU, predictions do not depend on the batch.
 
-    A row of `sample_weight` two is the same as the row given twice: equal rows of a class are
-    merged before training and their weights added, and the fit does not depend on the order of the
-    rows. Rows of weight zero are left out.
+    Equal rows of a class are one sample, whose weight is the sum of theirs: a row of weight two is
+    the same as the row given twice, and the fit does not depend on the order of the rows, nor on
+    the number type that holds their values. A sample is drawn as often as its weight says, that
+    of median weight once in an epoch, and each draw has a different augmentation and dropout. An
+    epoch is limited to ten times the number of samples. Rows of weight zero are left out.
 
     The number of `partial_fit` calls is unknown in advance: the learning rate is constant. The
     pixel statistics are those of the first call.
 
-    Interrupting `fit` from the keyboard ends the training, not the program: a search continues with
-    the next candidate.
+    Ctrl-C ends the training after the current batch, and `fit` raises `KeyboardInterrupt`; a second
+    one does not wait for the batch. The classifier is then fitted as far as it was trained. If it
+    was fitted before and the interrupted fit did not finish an epoch, it keeps the older model.
 
     References
     ----------
@@ -249,7 +267,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
+        "lr_schedule": [StrOptions({"auto", *LR_SCHEDULES})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "augmentation": [StrOptions(set(AUGMENTATIONS)), None],
@@ -262,6 +280,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", *PRECISIONS})],
         "compile": ["boolean"],
+        "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -281,7 +300,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         lr: float = 5e-3,
         weight_decay: float | Literal["auto"] = "auto",
-        lr_schedule: Literal["one_cycle", "constant"] = "one_cycle",
+        lr_schedule: Literal["auto", "one_cycle", "warmup_stable_decay", "constant"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         max_epochs: int | Literal["auto"] = "auto",
         augmentation: Literal["affine"] | None = None,
@@ -294,6 +313,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         device: str | torch.device = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         compile: bool = False,
+        n_threads: int | Literal["auto"] = "auto",
         callbacks: Sequence[Callback | tuple[str, Callback]] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -322,6 +342,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.precision = precision
         self.compile = compile
+        self.n_threads = n_threads
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -331,6 +352,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
     image_shape_: tuple[int, int, int]
     n_iter_: int
+    n_threads_: int
     loss_: float
     loss_curve_: list[float]
     validation_scores_: list[float]
@@ -343,9 +365,6 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     @validates_parameters
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
-
-        An interruption from the keyboard ends the training with a warning; the model has the
-        weights that it reached.
 
         Parameters
         ----------
@@ -368,8 +387,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are invalid, which the message explains, or if the training
             diverges.
         TypeError
-            If X is sparse or does not hold numbers, or if `activation` or `callbacks` has an
-            invalid type.
+            If X is sparse or does not hold numbers, or if `activation`, `optimizer` or `callbacks`
+            has an invalid type.
+        KeyboardInterrupt
+            If it is interrupted by Ctrl-C; see the Notes of the class.
         """
         previous = getattr(self, "net_", None) if self.warm_start else None
         layout, rows, labels, weights = self._check_fit_data(X, y, sample_weight, previous)
@@ -551,7 +572,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         rows = validate_data(self, self.preprocessor_.layout.flatten(as_array(X)), reset=False)
         check_numeric(rows)
         module, device = self.net_.module_, torch.device(self.net_.device)
-        logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device).double()
+        with AdaptiveThreads(self.n_threads) as threads:
+            logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device, threads)
+        logits = logits.double()
         if not logits.isfinite().all():
             raise ValueError(
                 "X must have values near those of the training images, got values that overflow "
@@ -592,7 +615,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     @default_torch_settings()
     def _train(self, layout, rows, y, sample_weight, classes, previous, *, is_partial=False):
-        check_callbacks(self.callbacks or ())
+        check_callbacks(
+            self.callbacks or (),
+            has_validation_data=self.early_stopping,
+            has_schedule=self.lr_schedule != "constant" and not is_partial,
+        )
         resolve_device(self.device)  # refused before the rows are compared
         target = encode_target(y, sample_weight, classes)
         sample_weight = weigh_classes(self.class_weight, y, target, sample_weight, classes)
@@ -605,27 +632,39 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             preprocessor = deepcopy(self.preprocessor_)
         if self.early_stopping:
             train, valid = train.split(self.validation_fraction, random_state)
-        recipe = Recipe.from_parameters(self.get_params(deep=False), len(train), is_partial)
-        if previous is None:
-            preprocessor.fit(train.rows, train.sample_weight, train.index)
-        net = fit_network(
-            recipe,
-            preprocessor,
-            train,
-            valid,
-            n_classes=len(classes),
-            seed=random_state.randint(2**31 - 1),
-            callbacks=self.callbacks or (),
-            verbose=int(self.verbose),
-            previous=previous,
-            with_optimizer=is_partial,
-        )
-        self.net_ = net
-        self.classes_ = classes
-        self.image_shape_ = layout.shape
-        self.preprocessor_ = preprocessor
-        self._random_state = random_state
-        self._summarize(net.history_, 0 if previous is None else len(previous.history_))
+        recipe = Recipe.from_parameters(self.get_params(deep=False), train.n_draws, is_partial)
+        with Interrupts() as interrupts, AdaptiveThreads(self.n_threads) as threads:
+            if previous is None:
+                preprocessor.fit(train.rows, train.sample_weight, train.index)
+            net = fit_network(
+                recipe,
+                preprocessor,
+                train,
+                valid,
+                n_classes=len(classes),
+                seed=random_state.randint(2**31 - 1),
+                callbacks=self.callbacks or (),
+                verbose=int(self.verbose),
+                previous=previous,
+                with_optimizer=is_partial,
+                interrupts=interrupts,
+                threads=threads,
+            )
+            n_epochs_before = 0 if previous is None else len(previous.history_)
+            # Less than an epoch does not replace a model, but it is better than none.
+            evidence = "train_batch_count" if hasattr(self, "net_") else "train_loss"
+            is_trained = any(evidence in epoch for epoch in net.history_[n_epochs_before:])
+            if interrupts.arrived() and not is_trained:
+                raise KeyboardInterrupt
+            self.net_ = net
+            self.classes_ = classes
+            self.image_shape_ = layout.shape
+            self.preprocessor_ = preprocessor
+            self._random_state = random_state
+            self.n_threads_ = threads.n_threads
+            self._summarize(net.history_, n_epochs_before)
+            if interrupts.arrived():
+                raise TrainingInterrupted
 
     def _summarize(self, history, n_epochs_before):
         """Set the attributes that describe the training, from its history."""

@@ -27,12 +27,13 @@ def resolve_device(device):
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return torch.device("cpu") if accelerator is None else accelerator
     try:
-        device = torch.device(device)
-        torch.zeros(1, device=device).item()
+        # The device of a tensor: "cpu:0" is "cpu", which tensors and unpickling know.
+        probe = torch.zeros(1, device=torch.device(device))
+        probe.item()
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device={str(device)!r} cannot be used: {reason}") from error
-    return device
+    return probe.device
 
 
 def resolve_precision(precision, device):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import compute_class_weight
+from skorch.callbacks import LRScheduler
 
 __all__ = [
     "check_callbacks",
@@ -51,13 +52,31 @@ def check_numeric(rows):
         raise TypeError(f"X must hold numbers, got the dtype {rows.dtype}.")
 
 
-def check_callbacks(callbacks):
-    """Check that each item is a callback of skorch, or a tuple of a name and one."""
+def check_callbacks(callbacks, *, has_validation_data, has_schedule):
+    """Check that each item is a callback of skorch, or a tuple of a name and one, that can work."""
     for callback in callbacks:
         hooks = callback[-1] if isinstance(callback, tuple) and callback else callback
         if not hasattr(hooks, "on_train_begin"):
             raise TypeError(
                 f"callbacks must be skorch callbacks or (name, callback) tuples, got {callback!r}."
+            )
+        hooks = hooks() if isinstance(hooks, type) else hooks
+        name = type(hooks).__name__
+        if has_schedule and isinstance(hooks, LRScheduler):
+            raise ValueError(
+                f"lr_schedule must be 'constant' with a learning rate schedule in callbacks, got "
+                f"{name}: lr_schedule would override it."
+            )
+        monitor, on_train = getattr(hooks, "monitor", None), getattr(hooks, "on_train", True)
+        if not has_validation_data and isinstance(monitor, str) and monitor.startswith("valid_"):
+            raise ValueError(
+                f"callbacks must not monitor validation data without early_stopping=True, got "
+                f"{name} with monitor={monitor!r}; 'train_loss' is always recorded."
+            )
+        if not has_validation_data and not on_train:
+            raise ValueError(
+                f"callbacks must not score validation data without early_stopping=True, got "
+                f"{name} with on_train=False."
             )
 
 
@@ -72,6 +91,15 @@ def encode_target(y, sample_weight, classes):
 def weigh_classes(class_weight, y, target, sample_weight, classes):
     """Multiply each sample weight by its class weight."""
     weighted = sample_weight > 0
+    if isinstance(class_weight, dict):
+        known = set(classes.tolist())
+        unknown = [label for label in class_weight if label not in known]
+        # Weights for all classes and more are useful: a part of the data may lack some.
+        if unknown and not known.issubset(class_weight):
+            raise ValueError(
+                f"class_weight must have labels of y as keys, got {unknown}; the labels of y are "
+                f"{classes.tolist()}."
+            )
     weights = compute_class_weight(
         class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
     )

@@ -10,6 +10,7 @@ from sklenet.training._data import (
     CHUNK_SIZE,
     Batches,
     ImageDataset,
+    RandomBatches,
     TrainingSet,
     merge_repeated_rows,
 )
@@ -50,6 +51,35 @@ def test_merge_strided_and_read_only_rows_equals_copy():
     index, _ = merge_repeated_rows(X[:, ::2], np.zeros(6, int), np.ones(6))
     expected, _ = merge_repeated_rows(X[:, ::2].copy(), np.zeros(6, int), np.ones(6))
     np.testing.assert_array_equal(index, expected)
+
+
+VALUES = {
+    "bytes": [[0, 1, 255], [2, 3, 4], [0, 1, 255]],
+    "integers": [[0, -1, 256], [70000, 3, 4], [0, -1, 256]],
+    "floats": [[0.5, -0.25, 1e30], [0.0, 2.5, 3], [0.5, -0.25, 1e30]],
+    "doubles": [[0.1, 1e300, 0], [0.2, 3, 4], [0.1, 1e300, 0]],
+}
+DTYPES = ["u1", "i2", "<i4", ">i8", "f2", "<f4", ">f4", "f8", ">f8", "longdouble", "u4"]
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_merge_equal_values_of_any_type_have_one_order(values):
+    rows = np.array(values, dtype="f8")
+    expected = merge_repeated_rows(rows, np.zeros(3, int), np.ones(3))
+    assert sorted(expected[1]) == [1, 2]
+    with np.errstate(all="ignore"):
+        same = [rows.astype(t) for t in DTYPES if np.array_equal(rows.astype(t), rows)]
+    assert len(same) >= 2
+    for other in [*same, np.asfortranarray(rows), 0.0 + rows]:
+        found = merge_repeated_rows(other, np.zeros(3, int), np.ones(3))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_merge_negative_zero_equals_zero():
+    index, _ = merge_repeated_rows(
+        np.array([[0.0, 0.5], [-0.0, 0.5]]), np.zeros(2, int), np.ones(2)
+    )
+    assert len(index) == 1
 
 
 # TrainingSet
@@ -166,20 +196,72 @@ def test_batches_in_order_covers_all_samples():
     assert len(batches) == 3
 
 
-def test_batches_shuffled_has_new_order_in_each_epoch():
-    torch.manual_seed(0)
-    batches = Batches(Positions(make_training_set(50)), batch_size=8, shuffle=True)
-    epochs = [torch.cat([target for _, target in batches]).tolist() for _ in range(3)]
+def positions_of(batches):
+    return torch.cat([target for _, target in batches]).tolist()
+
+
+def test_random_batches_epoch_has_new_order_of_all_samples():
+    generator = torch.Generator().manual_seed(0)
+    batches = RandomBatches(Positions(make_training_set(50)), 8, generator)
+    epochs = [positions_of(batches) for _ in range(3)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert len(set(map(tuple, epochs))) == 3
-    torch.manual_seed(0)
-    assert torch.cat([target for _, target in batches]).tolist() == epochs[0]
+    generator.manual_seed(0)
+    assert positions_of(batches) == epochs[0]
+
+
+def draws(weight, n_epochs=1):
+    """Count how often each sample is drawn, in the order of the weights."""
+    dataset = Positions(make_training_set(len(weight), weight=np.array(weight, float)))
+    batches = RandomBatches(dataset, 8, torch.Generator().manual_seed(0))
+    counts = np.zeros(len(weight))
+    for _ in range(n_epochs):
+        for inputs, target in batches:
+            np.add.at(counts, target, 1)
+            assert (inputs["sample_weight"] == 1).all()
+    assert counts.sum() == n_epochs * dataset.n_draws
+    assert len(batches) == -(-dataset.n_draws // 8)
+    order = np.empty(len(weight))
+    order[dataset.index] = counts
+    return order
+
+
+@pytest.mark.parametrize("scale", [1, 0.1, 3, 1e-300, 1e290])
+def test_random_batches_whole_weights_are_exact_counts(scale):
+    weight = np.array([1, 1, 2, 3, 1, 1, 40])
+    np.testing.assert_array_equal(draws(weight * scale), weight)
+
+
+def test_random_batches_weights_are_frequencies():
+    weight = np.random.default_rng(0).uniform(0.2, 3, 50)
+    expected = weight / np.sort(weight)[24]
+    counts = draws(weight, 400) / 400
+    np.testing.assert_allclose(counts, expected, atol=0.1)
+    counts = draws(weight)
+    assert ((np.floor(expected * 0.99) <= counts) & (counts <= np.ceil(expected * 1.01))).all()
+
+
+def test_random_batches_extreme_weights_limit_the_epoch():
+    weight = [1e-9] * 10 + [1.0] * 5 + [1e9]
+    counts = draws(weight)
+    assert counts.sum() == 160
+    assert counts[-1] == 160
+
+
+def test_random_batches_repeated_draws_are_augmented_separately():
+    train = make_training_set(4, weight=np.array([1.0, 1, 1, 5]))
+
+    def augment(images, generator):
+        return images + torch.rand(len(images), 1, 1, 1, generator=generator)
+
+    ((inputs, _),) = RandomBatches(make_dataset(train), 8, augment=augment)
+    assert len(inputs["images"].flatten(1).unique(dim=0)) == 8
 
 
 def test_batches_augmented_in_place_keeps_cached_images():
     dataset = make_dataset(make_training_set(20))
     expected = [inputs["images"] for inputs, _ in Batches(dataset, 8)]
-    for inputs, _ in Batches(dataset, 8, augment=lambda images: images.zero_()):
+    for inputs, _ in RandomBatches(dataset, 8, augment=lambda images, _: images.zero_()):
         assert not inputs["images"].any()
     assert all(map(torch.equal, [inputs["images"] for inputs, _ in Batches(dataset, 8)], expected))
 

@@ -33,26 +33,28 @@ def test_history_batches_have_mean_of_epoch(digits):
     assert type(classifier.loss_) is float
 
 
-class FirstLoss(Callback):
-    """Record the first batch, its logits and its loss."""
+class FirstValidationLoss(Callback):
+    """Record the first batch of validation data, its logits and its loss."""
 
     def on_train_begin(self, net, **kwargs):
         self.batch = None
 
     def on_batch_end(self, net, batch=None, y_pred=None, loss=None, training=False, **kwargs):
-        if self.batch is None:
+        if self.batch is None and not training:
             self.batch, self.y_pred, self.loss = batch, y_pred.detach(), float(loss.detach())
 
 
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
-def test_get_loss_weighted_batch_is_weighted_mean(digits, output):
+def test_get_loss_weighted_validation_batch_is_weighted_mean(digits, output):
     X_train, _, y_train, _ = digits
     weight = np.random.default_rng(0).uniform(0.5, 2, len(X_train))
-    seen = FirstLoss()
-    net = Small(output=output, callbacks=[seen], batch_size=1000).fit(X_train, y_train, weight).net_
+    seen = FirstValidationLoss()
+    options = {"early_stopping": True, "validation_fraction": 0.5}
+    net = Small(output=output, callbacks=[seen], **options).fit(X_train, y_train, weight).net_
     inputs, target = seen.batch
     weight_of_row = inputs["sample_weight"].double().numpy()
-    np.testing.assert_allclose(np.sort(weight_of_row), np.sort(weight / weight.mean()), rtol=1e-5)
+    assert weight_of_row.mean() == pytest.approx(1, rel=1e-5)
+    assert weight_of_row.max() / weight_of_row.min() > 2
     losses = net.criterion_(seen.y_pred, target).double().numpy()
     assert seen.loss == pytest.approx(np.average(losses, weights=weight_of_row), rel=1e-5)
 
@@ -105,7 +107,8 @@ def test_stop_training_set_by_callback_ends_after_that_epoch(digits):
     assert stopped.n_iter_ == 5
 
 
-def test_fit_interrupted_warns_and_keeps_weights(digits):
+@pytest.mark.filterwarnings("error")
+def test_keyboard_interrupt_of_callback_ends_training(digits):
     class Interrupt(Callback):
         def on_batch_end(self, net, training=False, **kwargs):
             if training and len(net.history) == 3:
@@ -113,9 +116,8 @@ def test_fit_interrupted_warns_and_keeps_weights(digits):
 
     X_train, X_test, y_train, y_test = digits
     classifier = Small(max_epochs=10, callbacks=[Interrupt()])
-    with pytest.warns(UserWarning, match="interrupted in epoch 3"):
-        classifier.fit(X_train, y_train)
-    assert classifier.n_iter_ == 2 == len(classifier.loss_curve_)
+    classifier.fit(X_train, y_train)
+    assert classifier.n_iter_ == 2 == len(classifier.loss_curve_) == len(classifier.history_)
     assert classifier.score(X_test, y_test) > 0.15
 
 
@@ -140,7 +142,7 @@ def test_callbacks_scoring_of_training_improves(digits, output):
         EpochScoring("neg_log_loss", name="log_loss", on_train=True, lower_is_better=False),
         BatchScoring("accuracy", name="accuracy", on_train=True, lower_is_better=False),
     ]
-    classifier = Small(output=output, callbacks=callbacks).fit(X_train, y_train)
+    classifier = Small(output=output, callbacks=callbacks, max_epochs=9).fit(X_train, y_train)
     first, *_, last = classifier.history_
     for name in ("log_loss", "accuracy"):
         assert last[name] > first[name]

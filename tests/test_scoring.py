@@ -1,8 +1,10 @@
 """`fit_and_score`: the scores of one fit of one method, and its errors."""
 
+import contextlib
 import json
 import math
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -39,8 +41,17 @@ class Unpicklable(GaussianNB):
         raise TypeError("cannot be pickled")
 
 
-class InterruptAfterABatch(Callback):
-    """Interrupt the training as Ctrl-C does."""
+class Interrupted(GaussianNB):
+    """Take Ctrl-C for the end of the training, as `MLPClassifier` does."""
+
+    def fit(self, X, y):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return super().fit(X, y)
+
+
+class StopAfterABatch(Callback):
+    """End the training as the callbacks of skorch do."""
 
     def on_batch_end(self, net, **kwargs):
         raise KeyboardInterrupt
@@ -94,9 +105,18 @@ def test_fit_and_score_interrupted_raises():
         fit_and_score("it", Failing(KeyboardInterrupt()), *SETS)
 
 
-def test_fit_and_score_interrupted_network_raises():
-    network = DeepLeNetClassifier(
-        hidden_layer_sizes=8, max_epochs=1, callbacks=[InterruptAfterABatch()], random_state=0
-    )
+@pytest.mark.parametrize("search", [False, True])
+def test_fit_and_score_swallowed_interruption_raises(search):
+    estimator = GridSearchCV(Interrupted(), {}, cv=2) if search else Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        fit_and_score("it", network, *SETS)
+        fit_and_score("it", estimator, *SETS)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_fit_and_score_network_stopped_by_callback_has_scores():
+    network = DeepLeNetClassifier(
+        hidden_layer_sizes=8, max_epochs=1, callbacks=[StopAfterABatch()], random_state=0
+    )
+    scores = fit_and_score("it", network, *SETS)
+    assert scores.error is None
+    assert 0 <= scores.accuracy <= 1

@@ -28,7 +28,7 @@ def test_resolve_device_auto_is_accelerator_or_cpu(monkeypatch, accelerator):
     assert resolve_device("auto") == (accelerator or CPU)
 
 
-@pytest.mark.parametrize("device", ["cpu", CPU])
+@pytest.mark.parametrize("device", ["cpu", "cpu:0", CPU, torch.device("cpu", 0)])
 def test_resolve_device_available_is_returned(device):
     assert resolve_device(device) == CPU
 

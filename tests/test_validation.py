@@ -5,7 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from skorch.callbacks import Callback
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+)
 
 from sklenet._validation import (
     check_callbacks,
@@ -81,15 +88,49 @@ def test_check_numeric_number_passes(dtype):
     check_numeric(np.zeros((2, 2), dtype))
 
 
+def check(callbacks, has_validation_data=False, has_schedule=True):
+    check_callbacks(callbacks, has_validation_data=has_validation_data, has_schedule=has_schedule)
+
+
 @pytest.mark.parametrize("item", [1, "name", ("name", 1), len])
 def test_check_callbacks_other_item_raises(item):
     message = f"callbacks must be skorch callbacks or (name, callback) tuples, got {item!r}."
     with pytest.raises(TypeError, match=re.escape(message)):
-        check_callbacks([Callback(), item])
+        check([Callback(), item])
 
 
 def test_check_callbacks_callbacks_and_named_callbacks_pass():
-    check_callbacks([Callback(), ("name", Callback()), Callback])
+    check([Callback(), ("name", Callback()), Callback])
+
+
+@pytest.mark.parametrize("make", [lambda x: x, lambda x: ("name", x)])
+def test_check_callbacks_schedule_beside_schedule_raises(make):
+    message = "lr_schedule must be 'constant' with a .* in callbacks, got LRScheduler"
+    with pytest.raises(ValueError, match=message):
+        check([make(LRScheduler())])
+    check([make(LRScheduler())], has_schedule=False)
+
+
+@pytest.mark.parametrize(
+    "callback", [EarlyStopping(), EarlyStopping("valid_acc"), Checkpoint(), EarlyStopping]
+)
+def test_check_callbacks_monitor_without_validation_data_raises(callback):
+    with pytest.raises(ValueError, match="must not monitor validation data .* with monitor='valid"):
+        check([callback])
+    check([callback], has_validation_data=True)
+
+
+@pytest.mark.parametrize("scoring", [EpochScoring, BatchScoring])
+def test_check_callbacks_score_without_validation_data_raises(scoring):
+    message = f"must not score validation data without early_stopping=True, got {scoring.__name__}"
+    with pytest.raises(ValueError, match=message):
+        check([scoring("accuracy")])
+    check([scoring("accuracy", on_train=True)])
+    check([scoring("accuracy")], has_validation_data=True)
+
+
+def test_check_callbacks_monitor_of_training_passes():
+    check([EarlyStopping("train_loss"), Checkpoint(monitor=None)])
 
 
 def test_encode_target_labels_are_positions_in_classes():
@@ -105,6 +146,13 @@ def weigh(class_weight, sample_weight=(1.0, 1.0, 1.0, 1.0)):
     weight, classes = np.array(sample_weight), np.array(["a", "b"])
     target = encode_target(y, weight, classes)
     return weigh_classes(class_weight, y, target, weight, classes).tolist()
+
+
+def test_weigh_classes_unknown_label_raises():
+    message = r"class_weight must have labels of y as keys, got \['c'\]; .* are \['a', 'b'\]"
+    with pytest.raises(ValueError, match=message):
+        weigh({"a": 2, "c": 3})
+    np.testing.assert_array_equal(weigh({"a": 2, "b": 1, "c": 3}), weigh({"a": 2}))
 
 
 def test_weigh_classes_multiplies_sample_weight():

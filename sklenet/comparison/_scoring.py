@@ -2,12 +2,12 @@
 
 import math
 import pickle
-import warnings
 from time import perf_counter
 
 from sklearn.metrics import accuracy_score, f1_score
 
 from .._inspection import prediction_confidence
+from .._interrupts import Interrupts
 from ._results import MethodScores
 
 __all__ = ["fit_and_score"]
@@ -16,14 +16,15 @@ __all__ = ["fit_and_score"]
 def fit_and_score(name, estimator, X_train, y_train, X_test, y_test):
     """Fit a classifier in place and score it on test images; its error is a score.
 
-    A `KeyboardInterrupt` is raised even if the classifier ends its training without one.
+    Ctrl-C raises `KeyboardInterrupt` even if the classifier, as `MLPClassifier`, takes it for the
+    end of its training.
     """
     try:
         start = perf_counter()
-        with warnings.catch_warnings():
-            # A network survives an interruption, but half trained it is not to be compared.
-            warnings.filterwarnings("error", message="Training was interrupted")
+        with Interrupts(deferred=False) as interrupts:
             estimator.fit(X_train, y_train)
+        if interrupts.arrived():
+            raise KeyboardInterrupt
         fitted = perf_counter()
         predictions = estimator.predict(X_test)
         predicted = perf_counter()
@@ -42,8 +43,6 @@ def fit_and_score(name, estimator, X_train, y_train, X_test, y_test):
             confidence=prediction_confidence(estimator, X_test),
         )
     except Exception as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
         reason = next(iter(str(error).splitlines()), "")
         return MethodScores(name, error=f"{type(error).__name__}: {reason}")
 

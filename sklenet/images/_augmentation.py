@@ -13,14 +13,16 @@ MAX_SHIFT = 2.0  # pixels of the 32x32 image, along each axis
 MAX_SHEAR = 0.2  # horizontal shift of a row per row of distance from the center
 
 
-def random_affine(images):
+def random_affine(images, generator=None):
     """Rotate, scale, shift and shear each image of a batch slightly and at random.
 
     Each image has its own transformation, uniform within the ranges of this module. Values between
-    pixels are interpolated bilinearly, edge pixels are repeated outwards.
+    pixels are interpolated bilinearly, edge pixels are repeated outwards. The generator, one of
+    the CPU, is PyTorch's own by default.
     """
     n_samples, _, height, width = images.shape
-    uniform = torch.rand(6, n_samples, device=images.device) * 2 - 1
+    # Drawn on the CPU, so that they are the same for every device.
+    uniform = (torch.rand(6, n_samples, generator=generator) * 2 - 1).to(images.device)
     angle = math.radians(MAX_ROTATION) * uniform[0]
     scale_x, scale_y = 1 + MAX_SCALING * uniform[1:3]
     shear = MAX_SHEAR * uniform[3]

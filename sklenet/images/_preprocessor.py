@@ -178,15 +178,12 @@ class ImagePreprocessor(nn.Module):
 
     def _standardize(self, rows, out):
         """Write flat rows as standardized images, not resized, into a float32 tensor."""
-        dtype = torch.float32 if rows.dtype in _EXACT_IN_FLOAT32 else torch.float64
+        dtype = self.mean.dtype  # one for all rows: equal values give equal images
         missing = self.layout.n_values - rows.shape[1]
         if missing:
             rows = functional.pad(rows.to(dtype), (0, missing), value=math.nan)
-        images, mean, std = self.layout.unflatten(rows), self.mean.to(dtype), self.std.to(dtype)
-        if dtype == torch.float32:
-            out.copy_(images).sub_(mean).div_(std)
-        else:
-            out.copy_((images - mean) / std)
+        images = self.layout.unflatten(rows).to(dtype)
+        out.copy_((images - self.mean).div_(self.std))
         if missing:
             out.nan_to_num_(nan=0.0)
 

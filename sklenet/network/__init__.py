@@ -7,12 +7,14 @@ from ._activations import (
     make_activation,
     value_and_derivative,
 )
+from ._dropout import Dropout
 from ._lenet import IMAGE_SIZE, DeepLeNet
 
 __all__ = [
     "ACTIVATIONS",
     "IMAGE_SIZE",
     "DeepLeNet",
+    "Dropout",
     "LReLU",
     "activation_gain",
     "make_activation",

@@ -7,8 +7,10 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 from ._activations import Activation, activation_gain, make_activation
+from ._dropout import Dropout
 from ._linear import RowwiseLinear
 
 __all__ = ["IMAGE_SIZE", "DeepLeNet"]
@@ -45,6 +47,8 @@ class DeepLeNet(nn.Module):
         Units of each hidden fully connected layer.
     dropout : float, default=0.0
         Probability with which an output of a hidden fully connected layer is zeroed in training.
+    generator : torch.Generator, default=None
+        Source of the initial weights and of dropout, on the CPU; PyTorch's own by default.
 
     Attributes
     ----------
@@ -104,6 +108,7 @@ class DeepLeNet(nn.Module):
         pooling: Literal["max", "avg"] = "max",
         hidden_layer_sizes: Sequence[int] = (1024, 67),
         dropout: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if pooling not in _POOLINGS:
@@ -120,7 +125,8 @@ class DeepLeNet(nn.Module):
         for out_channels in conv_channels:
             convolution, pool = f"C{number}", f"S{number + 1}"
             size = _remaining_pixels(size - kernel_size + 1, convolution, kernel_size)
-            features[convolution] = nn.Conv2d(in_channels, out_channels, kernel_size)
+            # PyTorch's own initial weights would come from its global generator.
+            features[convolution] = skip_init(nn.Conv2d, in_channels, out_channels, kernel_size)
             size = _remaining_pixels(size // 2, pool, kernel_size)
             stage = [
                 (f"activation{number}", make_activation(activation)),
@@ -132,23 +138,24 @@ class DeepLeNet(nn.Module):
         features["flatten"] = nn.Flatten()
         in_features = in_channels * size**2
         for out_features in hidden_layer_sizes:
-            head[f"F{number}"] = RowwiseLinear(in_features, out_features)
+            head[f"F{number}"] = skip_init(RowwiseLinear, in_features, out_features)
             head[f"activation{number}"] = make_activation(activation)
             if dropout:
-                head[f"dropout{number}"] = nn.Dropout(dropout)
+                head[f"dropout{number}"] = Dropout(dropout, generator)
             in_features = out_features
             number += 1
-        head["output"] = RowwiseLinear(in_features, n_classes)
+        head["output"] = skip_init(RowwiseLinear, in_features, n_classes)
         self.features = nn.Sequential(features)
         self.head = nn.Sequential(head)
-        self._initialize(activation_gain(make_activation(activation)))
+        self._initialize(activation_gain(make_activation(activation)), generator)
 
-    def _initialize(self, gain):
+    def _initialize(self, gain, generator):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 fan_in = module.weight[0].numel()
                 layer_gain = 1 if module is self.head.output else gain
-                nn.init.normal_(module.weight, std=layer_gain / math.sqrt(fan_in))
+                std = layer_gain / math.sqrt(fan_in)
+                nn.init.normal_(module.weight, std=std, generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 

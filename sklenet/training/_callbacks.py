@@ -1,5 +1,6 @@
 """Callbacks: learning rate schedule, validation accuracy, early stopping, gradient norms."""
 
+import math
 from copy import deepcopy
 
 import torch
@@ -34,7 +35,50 @@ class OneCycle(Callback):
         del self.scheduler_
 
 
-LR_SCHEDULES = {"one_cycle": (OneCycle,), "constant": ()}
+class WarmupStableDecay(Callback):
+    """Raise the learning rate in the first epoch, hold it, and lower it to zero in the last ones.
+
+    The decay takes half as many epochs as came before it. It ends with the last epoch, or begins
+    earlier by `begin_decay`: unlike a cycle, the schedule need not know the number of epochs. Hu et
+    al. ("MiniCPM", 2024, arXiv:2404.06395, section 4) gave it the name.
+    """
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.n_batches_ = len(net.get_iterator(X, training=True))
+        self.step_, self.decay_ = 0, None  # the decay: its first step and their number
+
+    def on_epoch_begin(self, net, **kwargs):
+        n_epochs = self.step_ // self.n_batches_
+        if net.max_epochs - n_epochs <= max(1, math.ceil(n_epochs / 2)):
+            self.begin_decay(net)
+
+    def begin_decay(self, net):
+        """Lower the learning rate from the next step on, and end the training with the decay."""
+        if self.decay_ is None:
+            n_epochs = self.step_ // self.n_batches_
+            n_left = min(max(1, math.ceil(n_epochs / 2)), net.max_epochs - n_epochs)
+            self.decay_ = self.step_, self.n_batches_ * n_left
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training:
+            share = min(1.0, (self.step_ + 1) / self.n_batches_)
+            if self.decay_ is not None:
+                first, n_steps = self.decay_
+                share = min(share, 1 - (self.step_ - first) / n_steps)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = net.lr * share
+            self.step_ += 1
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.decay_ is not None and self.step_ == sum(self.decay_):
+            net.stop_training_ = True
+
+
+LR_SCHEDULES = {
+    "one_cycle": OneCycle,
+    "warmup_stable_decay": WarmupStableDecay,
+    "constant": None,
+}
 
 
 class ValidationAccuracy(Callback):
@@ -60,13 +104,14 @@ class ValidationAccuracy(Callback):
 class EarlyStopping(Callback):
     """Stop when ``valid_acc`` no longer improves, and restore the weights of the best epoch.
 
-    skorch's callback of this name raises `KeyboardInterrupt` to stop, which is the user's.
+    A schedule that decays does so first.
     """
 
     tol = 1e-4
 
-    def __init__(self, patience):
+    def __init__(self, patience, schedule=None):
         self.patience = patience
+        self.schedule = schedule
 
     def on_train_begin(self, net, **kwargs):
         self.best_score_, self.best_epoch_, self.best_weights_ = -float("inf"), 0, None
@@ -74,21 +119,25 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         score = net.history[-1, "valid_acc"]
-        if score > self.best_score_ + self.tol:
+        improves = score > self.best_score_ + self.tol
+        self.n_misses_ = 0 if improves else self.n_misses_ + 1
+        if score >= self.best_score_:  # of equal scores the last: it has trained longer
             self.best_score_, self.best_epoch_ = score, net.history[-1, "epoch"]
             self.best_weights_ = deepcopy(net.module_.state_dict())
-            self.n_misses_ = 0
-        else:
-            self.n_misses_ += 1
         if self.n_misses_ == self.patience:
-            net.stop_training_ = True
+            action = "Stopping"
+            if isinstance(self.schedule, WarmupStableDecay):
+                action = "Lowering the learning rate"
+                self.schedule.begin_decay(net)
+            else:
+                net.stop_training_ = True
             if net.verbose:
-                print(f"Stopping: valid_acc has not improved in the last {self.patience} epochs.")
+                print(f"{action}: valid_acc has not improved in the last {self.patience} epochs.")
 
     def on_train_end(self, net, **kwargs):
-        if self.best_weights_ is not None and self.best_epoch_ != net.history[-1, "epoch"]:
+        if self.best_weights_ is not None:
             net.module_.load_state_dict(self.best_weights_)
-            if net.verbose:
+            if net.verbose and self.best_epoch_ != net.history[-1, "epoch"]:
                 print(f"Restoring the weights of epoch {self.best_epoch_}.")
         self.best_weights_ = None
 

@@ -11,12 +11,13 @@ from torch.utils.data import Dataset
 
 from ..images import as_tensor
 
-__all__ = ["CHUNK_SIZE", "Batches", "ImageDataset", "TrainingSet"]
+__all__ = ["CHUNK_SIZE", "Batches", "ImageDataset", "RandomBatches", "TrainingSet"]
 
 CHUNK_SIZE = 256
 """Images to preprocess or predict at a time: enough for full speed, few enough for the cache."""
 
 _MAX_CACHED_VALUES = 2**24  # 64 MB of standardized images, 16,384 gray ones
+_MAX_DRAWS = 10  # in an epoch, as a multiple of the different samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,10 @@ class TrainingSet:
 
     `rows` has the shape (n_rows, n_features); `index` (int64), `target` (int64, the position of the
     class) and `sample_weight` (float64) have the shape (n_samples,).
+
+    A weight says how often a sample is drawn: `draws`, float64 of shape (n_samples,), is the mean
+    number in an epoch of `n_draws`. The sample of median weight is drawn once, unless a few heavy
+    samples then fill the epoch: it is limited to ten times the number of samples.
     """
 
     rows: torch.Tensor
@@ -68,11 +73,22 @@ class TrainingSet:
     def __len__(self):
         return len(self.index)
 
+    @cached_property
+    def n_draws(self):
+        total, once = self.sample_weight.sum(), self.sample_weight.median()
+        return round(float(total / max(once, total / (_MAX_DRAWS * len(self)))))
+
+    @property
+    def draws(self):
+        # Whole numbers for rows that are repeated: then the division is exact.
+        return self.sample_weight / (self.sample_weight.sum() / self.n_draws)
+
 
 class ImageDataset(Dataset):
     """A training set as inputs of the network, on the device of its `rows`; indexed by batches.
 
     A batch is ``({"images": ..., "sample_weight": ...}, target)``; the weights have a mean of one.
+    Of samples that are drawn as often as their weights say, each weight is one.
     """
 
     def __init__(self, training_set, preprocessor, rows):
@@ -82,6 +98,7 @@ class ImageDataset(Dataset):
         self.target = training_set.target.to(rows.device)
         weight = training_set.sample_weight / training_set.sample_weight.mean()
         self.sample_weight = weight.float().to(rows.device)
+        self.draws, self.n_draws = training_set.draws, training_set.n_draws
 
     def __len__(self):
         return len(self.index)
@@ -108,40 +125,93 @@ class ImageDataset(Dataset):
 
 
 class Batches:
-    """The batches of an `ImageDataset`: in order, or in a new random order in each epoch."""
+    """All samples of an `ImageDataset` in order, in batches."""
 
-    def __init__(self, dataset, batch_size, shuffle=False, augment=None):
+    def __init__(self, dataset, batch_size):
         self.dataset = dataset
         self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.augment = augment
 
     def __len__(self):
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def __iter__(self):
-        n_samples, device = len(self.dataset), self.dataset.index.device
-        # The order is drawn on the CPU, so that it is the same for every device.
-        order = torch.randperm(n_samples) if self.shuffle else torch.arange(n_samples)
-        for positions in order.to(device).split(self.batch_size):
+        for positions in torch.arange(len(self.dataset)).split(self.batch_size):
+            yield self.dataset[positions]
+
+
+class RandomBatches(Batches):
+    """Samples drawn as often as their weights say, in a new random order in each epoch.
+
+    The generator is one of the CPU, so that the draws are the same for every device.
+    """
+
+    def __init__(self, dataset, batch_size, generator=None, augment=None):
+        super().__init__(dataset, batch_size)
+        self.generator = generator
+        self.augment = augment
+
+    def __len__(self):
+        return math.ceil(self.dataset.n_draws / self.batch_size)
+
+    def __iter__(self):
+        drawn = self.draw()
+        order = drawn[torch.randperm(len(drawn), generator=self.generator)]
+        for positions in order.to(self.dataset.index.device).split(self.batch_size):
             inputs, target = self.dataset[positions]
             if self.augment:
-                inputs["images"] = self.augment(inputs["images"])
-            yield inputs, target
+                inputs["images"] = self.augment(inputs["images"], self.generator)
+            yield inputs | {"sample_weight": torch.ones_like(inputs["sample_weight"])}, target
+
+    def draw(self):
+        """Draw the positions of an epoch by systematic sampling.
+
+        Each sample is drawn as often as its mean says, rounded up or down at random (Madow, "On
+        the theory of systematic sampling, II", Annals of Mathematical Statistics 20(3), 1949).
+        """
+        n_draws = self.dataset.n_draws
+        start = torch.rand(1, dtype=torch.float64, generator=self.generator)
+        ends = (self.dataset.draws.cumsum(0) + start).long().clamp(max=n_draws)
+        ends[-1] = n_draws  # in spite of rounding
+        return torch.repeat_interleave(ends.diff(prepend=torch.zeros(1, dtype=torch.int64)))
 
 
 def merge_repeated_rows(rows, target, sample_weight):
     """Merge equal rows of equal class, adding up their weights, and drop rows of weight zero.
 
     A weight of two is then exactly the row given twice. Returns the index of one row of each set
-    and the weight of the set. The order depends on the content of the rows alone, so that a model
-    fitted on them does not depend on the order of the data.
+    and the weight of the set. The order depends on the values of the rows alone, so that a model
+    fitted on them does not depend on the order of the data nor on their type.
     """
     kept = np.flatnonzero(sample_weight)
+    dtype = _smallest_exact_dtype(rows)
     # A digest of 128 bits represents the row: a collision would take about 2**64 rows.
     digests = np.array(
-        [blake2b(rows[i].tobytes() + b"%d" % target[i], digest_size=16).digest() for i in kept],
+        [
+            blake2b(row.tobytes() + b"%d" % label, digest_size=16).digest()
+            for part in _chunks(kept)
+            # Zero is added because -0.0 equals 0.0.
+            for row, label in zip(
+                rows[part].astype(dtype) + dtype.type(0), target[part], strict=True
+            )
+        ],
         dtype="V16",
     ).view([("high", ">u8"), ("low", ">u8")])
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
     return kept[first], np.bincount(inverse, weights=sample_weight[kept])
+
+
+def _smallest_exact_dtype(rows):
+    """Return the first of uint8, float32 and float64 that holds all values exactly, or float64."""
+    for dtype in map(np.dtype, ("u1", "<f4")):
+        if rows.dtype == dtype or all(_is_exact(chunk, dtype) for chunk in _chunks(rows)):
+            return dtype
+    return np.dtype("<f8")
+
+
+def _is_exact(values, dtype):
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.array_equal(values.astype(dtype), values)
+
+
+def _chunks(rows):
+    return (rows[start : start + CHUNK_SIZE] for start in range(0, len(rows), CHUNK_SIZE))

@@ -1,16 +1,19 @@
 """The skorch net: precision, weighted loss and training loop."""
 
-import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from copy import copy, deepcopy
+from inspect import signature
 from typing import Any
 
+import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 
 from .._compat import compilation_error
+from .._interrupts import Interrupts
 from .._torch import autocast_to, raise_mmap_threshold
-from ._data import CHUNK_SIZE, Batches, ImageDataset
+from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
 from ._predict import forward_padded
 
 __all__ = ["ImageClassifierNet"]
@@ -21,29 +24,65 @@ class ImageClassifierNet(NeuralNetClassifier):
 
     `dtype` is the type in which training computes the layers (autocast); weights, loss and
     predictions are float32. With `compiled`, training runs the module through `torch.compile`.
+    `generator` is the source of the initial weights, the batches, their augmentation and dropout.
     The criterion returns the loss of each sample.
     """
 
     module_: Any
 
-    def __init__(self, *args, augment=None, dtype=torch.float32, compiled=False, **kwargs):
+    def __init__(
+        self,
+        *args,
+        generator=None,
+        augment=None,
+        dtype=torch.float32,
+        compiled=False,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
+        self.generator = generator
         self.augment = augment
         self.dtype = dtype
         self.compiled = compiled
         self._compiled_forward = None
 
     def initialize_module(self):
-        super().initialize_module()
+        kwargs = self.get_params_for("module") | {"generator": self.generator}
+        module = self.initialized_instance(self.module, kwargs)
         # The memory order in which convolutions are fastest on a CPU.
-        self.module_ = self.module_.to(torch.float32, memory_format=torch.channels_last)
+        self.module_ = module.to(torch.float32, memory_format=torch.channels_last)
         self._compiled_forward = None
         return self
 
-    def fit_loop(self, X, y=None, **kwargs):
-        """Train until the epochs are over or a callback sets `stop_training_`."""
+    def initialize_optimizer(self, *args, **kwargs):
+        try:
+            super().initialize_optimizer(*args, **kwargs)
+            if not isinstance(self.optimizer_, torch.optim.Optimizer):
+                raise TypeError(f"it returned {self.optimizer_!r}")
+        except (AttributeError, TypeError, ValueError) as error:
+            raise TypeError(
+                f"optimizer={self.optimizer!r} must return an optimizer of PyTorch when it is "
+                "called with the parameters, lr and, where given, weight_decay; the error is: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        closure = signature(self.optimizer_.step).parameters.get("closure")
+        if closure is not None and closure.default is closure.empty:
+            raise ValueError(
+                "optimizer must not need a closure in each step, got "
+                f"{type(self.optimizer_).__name__}."
+            )
+        return self
+
+    def fit_loop(self, X, y=None, interrupts=None, threads=None, **kwargs):
+        """Train until the epochs are over, the user interrupts or a callback ends the training.
+
+        A callback sets `stop_training_`, or raises `KeyboardInterrupt` as those of skorch do.
+        """
+        interrupts = interrupts or Interrupts()
+        is_on_cpu = torch.device(self.device).type == "cpu"
+        measured = threads.step if threads and is_on_cpu else nullcontext
         raise_mmap_threshold()
-        self.stop_training_ = False
+        self.stop_training_, n_epochs_before = False, len(self.history)
         dataset_train, dataset_valid = self.get_split_datasets(X)
         batches_train = self.get_iterator(dataset_train, training=True)
         batches_valid = None if dataset_valid is None else self.get_iterator(dataset_valid)
@@ -51,20 +90,24 @@ class ImageClassifierNet(NeuralNetClassifier):
         try:
             # The backward pass is within: it would run under an autocast of the caller.
             with autocast_to(torch.float32, torch.device(self.device)):
+
+                def train_step(batch):
+                    if interrupts.arrived():
+                        raise KeyboardInterrupt
+                    with measured():
+                        return self.train_step(batch)
+
                 for _ in range(self.max_epochs):
                     self.notify("on_epoch_begin", **datasets)
-                    self.run_single_epoch(batches_train, True, "train", self.train_step)
+                    self.run_single_epoch(batches_train, True, "train", train_step)
                     self.run_single_epoch(batches_valid, False, "valid", self.validation_step)
+                    self.history.record("n_threads", torch.get_num_threads())
                     self.notify("on_epoch_end", **datasets)
-                    if self.stop_training_:
+                    if self.stop_training_ or interrupts.arrived():
                         break
         except KeyboardInterrupt:
-            warnings.warn(
-                f"Training was interrupted in epoch {len(self.history)}; "
-                "the model is that of the training so far.",
-                stacklevel=2,
-            )
-            raise
+            self._drop_unfinished_epoch(n_epochs_before)
+            raise  # skorch catches it and ends the training
         except compilation_error() as error:
             raise _cannot_compile(error) from error
         finally:
@@ -90,11 +133,25 @@ class ImageClassifierNet(NeuralNetClassifier):
                     record[f"{prefix}_loss"] = record[f"{prefix}_loss"].item()
         self.history.record(f"{prefix}_batch_count", len(iterator))
 
+    def _drop_unfinished_epoch(self, n_epochs_before):
+        """Drop the last epoch if it was not finished, but keep the first one that has a loss."""
+        epoch = self.history[-1]
+        done = [batch for batch in epoch["batches"] if "train_loss" in batch]
+        if "train_loss" in epoch:
+            return
+        if len(self.history) > n_epochs_before + 1 or not done:
+            self.history.pop()
+        else:
+            losses, sizes = zip(
+                *((b["train_loss"], b["train_batch_size"]) for b in done), strict=True
+            )
+            self.history.record("train_loss", float(np.average(losses, weights=sizes)))
+
     def get_iterator(self, dataset, training=False):
         if not isinstance(dataset, ImageDataset):
             return super().get_iterator(dataset, training=training)
         if training:
-            return Batches(dataset, self.batch_size, shuffle=True, augment=self.augment)
+            return RandomBatches(dataset, self.batch_size, self.generator, self.augment)
         return Batches(dataset, CHUNK_SIZE)
 
     def infer(self, x, **fit_params):

@@ -1,5 +1,7 @@
 """The prediction of class scores: `predict_logits`."""
 
+from contextlib import nullcontext
+
 import torch
 from torch.nn import functional
 
@@ -10,23 +12,23 @@ from ._data import CHUNK_SIZE
 __all__ = ["forward_padded", "predict_logits"]
 
 
-def predict_logits(network, preprocessor, rows, device):
+def predict_logits(network, preprocessor, rows, device, threads=None):
     """Compute the class scores of flat rows, in float32 and chunk by chunk.
 
     Returns a tensor of shape (n_samples, n_classes) on the CPU. The scores of a row that are
-    computed on a CPU do not depend on the other rows.
+    computed on a CPU do not depend on the other rows; `threads` adapt to the load of the machine.
     """
+    measured, logits = threads.step if threads and device.type == "cpu" else nullcontext, []
     if network.training:
         network.eval()
     if preprocessor.mean.device != device:  # after unpickling
         preprocessor.to(device)
     with torch.inference_mode(), autocast_to(torch.float32, device):
-        return torch.cat(
-            [
-                forward_padded(network, preprocessor(to_device(chunk, device))).cpu()
-                for chunk in rows.split(CHUNK_SIZE)
-            ]
-        )
+        for chunk in rows.split(CHUNK_SIZE):
+            with measured():
+                images = preprocessor(to_device(chunk, device))
+                logits.append(forward_padded(network, images).cpu())
+    return torch.cat(logits)
 
 
 def forward_padded(network, images):

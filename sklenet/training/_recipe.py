@@ -88,6 +88,9 @@ class Recipe:
             weight_decay = _ADAMW_WEIGHT_DECAY if given.optimizer == "adamw" else None
         if precision == "auto" and not isinstance(given.activation, str):
             precision = "float32"  # a custom activation may not support bfloat16
+        lr_schedule = given.lr_schedule
+        if lr_schedule == "auto":
+            lr_schedule = "warmup_stable_decay" if given.early_stopping else "one_cycle"
         device = resolve_device(given.device)
         batch_size, max_epochs = training_budget(n_samples, given.augmentation is not None)
         return cls(
@@ -97,7 +100,7 @@ class Recipe:
             optimizer=OPTIMIZERS.get(given.optimizer, given.optimizer),
             lr=given.lr,
             weight_decay=weight_decay,
-            lr_schedule="constant" if is_partial else given.lr_schedule,
+            lr_schedule="constant" if is_partial else lr_schedule,
             batch_size=_resolve_count(given.batch_size, batch_size),
             max_epochs=1 if is_partial else _resolve_count(given.max_epochs, max_epochs),
             augmentation=given.augmentation,

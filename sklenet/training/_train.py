@@ -1,13 +1,15 @@
 """The training of a network: `fit_network`."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import torch
 from skorch.helper import predefined_split
 
+from .._interrupts import Interrupts
 from .._torch import seeded_torch
 from ..images import AUGMENTATIONS, to_device
-from ..network import DeepLeNet
+from ..network import DeepLeNet, Dropout
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy
 from ._data import ImageDataset
 from ._losses import LOSSES
@@ -28,24 +30,33 @@ def fit_network(
     verbose,
     previous,
     with_optimizer,
+    interrupts=None,
+    threads=None,
 ):
     """Train a network by a recipe and return its skorch net, in evaluation mode.
 
     The accuracy on `valid`, unless it is None, stops the training. The weights and the history of
     `previous`, unless it is None, are continued, and `with_optimizer` the moments of its optimizer.
+    An interruption that has `arrived` ends the training after the current step; `threads` adapt to
+    the load of the machine.
     """
-    device = recipe.device
+    device, interrupts = recipe.device, interrupts or Interrupts()
     # MPS does not have float64.
     preprocessor.to(device=device, dtype=torch.float32 if device.type == "mps" else None)
     rows = to_device(train.rows, device)
     dataset = ImageDataset(train, preprocessor, rows)
     split = None if valid is None else predefined_split(ImageDataset(valid, preprocessor, rows))
-    own_callbacks = [schedule() for schedule in LR_SCHEDULES[recipe.lr_schedule]]
+    schedule = LR_SCHEDULES[recipe.lr_schedule]
+    own_callbacks = [] if schedule is None else [schedule()]
     if valid is not None:
-        own_callbacks += [ValidationAccuracy(), EarlyStopping(recipe.n_iter_no_change)]
+        stop = EarlyStopping(recipe.n_iter_no_change, *own_callbacks)
+        own_callbacks = [ValidationAccuracy(), stop, *own_callbacks]
     loss = LOSSES[recipe.output]
     decay = recipe.weight_decay
-    with seeded_torch(seed, device):
+    # Custom activations and compiled dropout may draw from PyTorch's own generators.
+    activation, dropout = recipe.network["activation"], recipe.network["dropout"]
+    draws_globally = not isinstance(activation, str) or (recipe.compile and dropout)
+    with seeded_torch(seed, device) if draws_globally else nullcontext():
         net = ImageClassifierNet(
             partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network),
             classes=range(n_classes),
@@ -58,22 +69,34 @@ def fit_network(
             batch_size=recipe.batch_size,
             max_epochs=recipe.max_epochs,
             train_split=split,
+            generator=torch.Generator().manual_seed(seed),
             augment=AUGMENTATIONS.get(recipe.augmentation),
             dtype=recipe.dtype,
             compiled=recipe.compile,
             callbacks=[*own_callbacks, *callbacks],
             callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
+            callbacks__print_log__keys_ignored=["n_threads"],
             device=str(device),
             verbose=verbose,
         ).initialize()
         if previous is not None:
             net.continue_from(previous, with_optimizer)
-        net.partial_fit(dataset)
+        try:
+            net.partial_fit(dataset, interrupts=interrupts, threads=threads)
+        except KeyboardInterrupt:  # of a callback before the first epoch or after the last
+            if interrupts.arrived():
+                raise
     net.train_split = None  # it holds the validation images
+    net.generator = None
+    for layer in net.module_.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = None
     if not with_optimizer:
         net.optimizer_.state.clear()  # the schedule has ended
     net.module_.eval()
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
+        if interrupts.arrived():
+            raise KeyboardInterrupt
         raise ValueError(
             "Training diverged: the network has weights that are not finite. "
             f"Lower lr={recipe.lr} or scale X."

@@ -1,0 +1,22 @@
+"""Dropout that draws from a given generator."""
+
+import torch
+from torch import nn
+
+__all__ = ["Dropout"]
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose `generator`, on the CPU, is PyTorch's own if None."""
+
+    def __init__(self, p, generator=None):
+        super().__init__(p)
+        self.generator = generator
+
+    def forward(self, x):
+        # A compiled network has no random numbers of a given generator.
+        if self.generator is None or not self.training or torch.compiler.is_compiling():
+            return super().forward(x)
+        # Drawn on the CPU, so that it is the same for every device.
+        kept = torch.empty(x.shape).bernoulli_(1 - self.p, generator=self.generator)
+        return x * (kept / (1 - self.p)).to(x.device, x.dtype)

@@ -1,0 +1,134 @@
+"""The number of PyTorch's threads, on an idle and on a busy machine."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import Small, weights_of
+
+from sklenet import _threads
+from sklenet._threads import AdaptiveThreads
+
+
+@pytest.fixture
+def threads():
+    """Set PyTorch's number of threads, and restore it."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+class Machine:
+    """A clock of a machine on which a step of given threads takes given seconds."""
+
+    def __init__(self, seconds, lost_cores=0.0):
+        self.now = np.zeros(3)
+        self.seconds = seconds
+        self.lost_cores = lost_cores
+
+    def clocks(self):
+        return self.now.copy()
+
+    def work(self):
+        n_threads = torch.get_num_threads()
+        wall = self.seconds(n_threads)
+        lost = self.lost_cores if n_threads > 1 else 0
+        self.now += wall, wall * (n_threads - lost), wall * (1 - lost / n_threads)
+
+
+@pytest.fixture
+def run(monkeypatch, threads):
+    """Return a function that takes steps on a machine and returns the threads of each."""
+
+    def run(machine, n_steps, *, most, n_threads="auto"):
+        threads(most)
+        monkeypatch.setattr(_threads, "_clocks", machine.clocks)
+        used = []
+        with AdaptiveThreads(n_threads) as adaptive:
+            for _ in range(n_steps):
+                with adaptive.step():
+                    used.append(torch.get_num_threads())
+                    machine.work()
+            assert adaptive.n_threads == torch.get_num_threads()
+        assert torch.get_num_threads() == most
+        return used
+
+    return run
+
+
+def idle(n_threads):
+    return 0.06 / n_threads
+
+
+def busy(n_threads):
+    return 0.06 if n_threads == 1 else 0.3
+
+
+def test_threads_idle_machine_keeps_number(run):
+    assert set(run(Machine(idle, lost_cores=0.1), 200, most=2)) == {2}
+
+
+def test_threads_busy_machine_lowers_number(run):
+    used = run(Machine(busy, lost_cores=0.7), 200, most=2)
+    assert used[0] == 2
+    assert used.count(2) <= 8  # the first step, and a few trials
+
+
+def test_threads_machine_that_becomes_idle_raises_number(run):
+    machine = Machine(busy, lost_cores=0.7)
+
+    def seconds(n_threads):
+        if machine.now[0] > 5:
+            machine.lost_cores = 0
+            return idle(n_threads)
+        return busy(n_threads)
+
+    machine.seconds = seconds
+    used = run(machine, 600, most=2)
+    assert used[20] == 1
+    assert used[-1] == 2
+
+
+def test_threads_lost_cores_without_gain_keeps_number(run):
+    used = run(Machine(idle, lost_cores=0.9), 600, most=2)
+    assert used.count(1) < 60
+
+
+def test_threads_many_cores_lowers_number_as_far_as_it_helps(run):
+    used = run(Machine(lambda n: 0.5 / n if n <= 5 else 1.0, lost_cores=0.5), 200, most=8)
+    assert used[-1] <= 5
+    assert min(used) >= 1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_threads_given_number_is_kept(run, n_threads):
+    assert set(run(Machine(busy, 0.7), 50, most=3, n_threads=n_threads)) == {n_threads}
+
+
+def test_fit_n_threads_is_used_recorded_and_restored(digits, threads):
+    X_train, _, y_train, _ = digits
+    threads(2)
+    classifier = Small(n_threads=1).fit(X_train, y_train)
+    assert classifier.n_threads_ == 1
+    assert classifier.history_[:, "n_threads"] == [1, 1, 1]
+    assert torch.get_num_threads() == 2
+    threads(1)
+    again = Small().fit(X_train, y_train)
+    assert again.n_threads_ == 1
+    assert torch.equal(weights_of(again), weights_of(classifier))
+    assert Small(n_threads=2).fit(X_train, y_train).n_threads_ == 2
+    assert torch.get_num_threads() == 1
+
+
+def test_fit_error_restores_number_of_threads(digits, threads):
+    X_train, _, y_train, _ = digits
+    threads(2)
+    with pytest.raises(ValueError, match="diverged"):
+        Small(n_threads=1, lr=1e38, optimizer="sgd", lr_schedule="constant").fit(X_train, y_train)
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "all", None])
+def test_fit_invalid_n_threads_raises(digits, n_threads):
+    X_train, _, y_train, _ = digits
+    with pytest.raises(ValueError, match="'n_threads' parameter"):
+        Small(n_threads=n_threads).fit(X_train, y_train)
