@@ -81,7 +81,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         The activation: "l_relu" (the paper's logarithmic rectifier, `LReLU`), "sigmoid", "tanh",
         "relu", "leaky_relu", "elu", "gelu" or "silu", or a callable without arguments that returns
         an `nn.Module`: a class, or a `functools.partial` of one.
-    conv_channels : sequence of int, default=(32, 64)
+    conv_channels : sequence of int or int, default=(32, 64)
         Number of kernels of each convolution; each is followed by 2x2 pooling.
     kernel_size : int, default=5
         Height and width of the kernels, in pixels.
@@ -239,7 +239,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "activation": [str, callable],
-        "conv_channels": ["array-like"],
+        "conv_channels": ["array-like", Interval(Integral, 1, None, closed="left")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "pooling": [StrOptions({"max", "avg"})],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -271,7 +271,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self,
         activation: str | Callable[[], nn.Module] = "l_relu",
         *,
-        conv_channels: Sequence[int] = (32, 64),
+        conv_channels: Sequence[int] | int = (32, 64),
         kernel_size: int = 5,
         pooling: Literal["max", "avg"] = "max",
         hidden_layer_sizes: Sequence[int] | int = (1024, 67),

@@ -37,8 +37,11 @@ def check_positive(name, value):
 
 
 def check_sizes(name, values, lengths=None):
-    """Convert a parameter to a tuple of positive integers, of one of the `lengths`."""
-    sizes = tuple(values) if isinstance(values, Iterable) else (None,)
+    """Convert a parameter, also a single integer, to a tuple of positive integers.
+
+    `lengths` are the lengths that it may have.
+    """
+    sizes = tuple(values) if isinstance(values, Iterable) else (values,)
     if not all(map(_is_count, sizes)) or (lengths and len(sizes) not in lengths):
         count = f"{' or '.join(map(str, lengths))} " if lengths else ""
         raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")

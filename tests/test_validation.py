@@ -67,6 +67,11 @@ def test_check_sizes_other_values_raises(values, lengths, message):
         check_sizes("sizes", values, lengths)
 
 
+def test_check_sizes_integer_becomes_tuple():
+    assert check_sizes("conv_channels", 4) == (4,)
+    assert check_sizes("conv_channels", np.int64(4)) == (4,)
+
+
 @pytest.mark.parametrize("dtype", ["U1", "O", "M8[D]", "c8"])
 def test_check_numeric_other_dtype_raises(dtype):
     rows = np.zeros((2, 2), dtype)
