@@ -19,8 +19,19 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from sklenet import DeepLeNetClassifier, LReLU
+
+
+class EndlessDataset(Dataset):
+    """A data set of images and labels whose items do not end."""
+
+    def __len__(self):
+        return 300
+
+    def __getitem__(self, index):
+        return np.zeros((8, 8)), 0
 
 
 def as_data_frame(X):
@@ -257,7 +268,18 @@ def test_fit_pixels_of_any_scale_is_as_accurate(digits, scale):
     [
         (lambda X: broken(X, np.nan), ValueError, "Input X contains NaN"),
         (lambda X: broken(X, np.inf), ValueError, "Input X contains infinity"),
-        (lambda X: X.astype(str), ValueError, "not compatible with arrays of bytes/strings"),
+        (lambda X: X.astype(str), TypeError, "X must hold numbers, got strings such as '0'"),
+        (
+            lambda X: [f"{i}.png" for i in range(len(X))],
+            TypeError,
+            "got file names such as '0.png'",
+        ),
+        (lambda X: [*X[1:], X[0, 1:]], ValueError, r"of different sizes: \(8, 8\), \(7, 8\)"),
+        (lambda X: iter(X), TypeError, "X must be an array, .* got .*iterator"),
+        (lambda X: EndlessDataset(), TypeError, "X must be an array, .* got EndlessDataset. Stack"),
+        (lambda X: DataLoader(EndlessDataset()), TypeError, "got DataLoader. Stack"),
+        (lambda X: None, TypeError, "X must be an array, .* got None"),
+        (lambda X: pd.Series(list(X)), ValueError, r"pass np.stack\(list\(column\)\)"),
         (lambda X: X.astype("datetime64[D]"), TypeError, "X must hold numbers, got .*datetime64"),
         (lambda X: X + 1j, ValueError, "Complex data not supported"),
         (lambda X: np.full(X.shape, {}), TypeError, "must be a string or a real number"),

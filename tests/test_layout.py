@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklenet.images import ImageLayout, as_array
+from sklenet.images import ImageLayout
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,6 @@ def test_flatten_images_of_other_shape_raises():
         ValueError, match=r"X must have images of .*28, 28, 1\), got images of shape \(27, 28\)"
     ):
         layout.flatten(np.zeros((2, 27, 28)))
-
-
-def test_as_array_tensor_list_or_array_like_is_converted():
-    class Images:
-        def __array__(self, dtype=None, copy=None):
-            return np.ones((2, 3, 3))
-
-    assert as_array(torch.ones(2, 3, requires_grad=True)).shape == (2, 3)
-    assert as_array(torch.ones(2, 3, dtype=torch.bfloat16)).dtype == np.float32
-    assert as_array([[1, 2], [3, 4]]).shape == (2, 2)
-    assert as_array(Images()).shape == (2, 3, 3)
 
 
 @pytest.mark.parametrize("channels_first", [False, True])

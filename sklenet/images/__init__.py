@@ -1,7 +1,8 @@
 """From arrays of images to standardized batches, and random changes of them."""
 
+from ._array import as_array, tensor_to_array
 from ._augmentation import AUGMENTATIONS, random_affine
-from ._layout import ImageLayout, as_array
+from ._layout import ImageLayout
 from ._preprocessor import ImagePreprocessor, as_tensor, to_device
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "as_array",
     "as_tensor",
     "random_affine",
+    "tensor_to_array",
     "to_device",
 ]

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import torch
-from scipy.sparse import issparse
 
 from .._validation import check_sizes
+from ._array import as_array
 
-__all__ = ["ImageLayout", "as_array"]
+__all__ = ["ImageLayout"]
 
 _CHANNEL_COUNTS = (1, 3, 4)
 
@@ -141,16 +140,6 @@ class ImageLayout:
         if self.channels_first:
             return rows.reshape(-1, self.channels, self.height, self.width)
         return rows.reshape(-1, *self.shape).swapaxes(1, 3).swapaxes(2, 3)
-
-
-def as_array(X):
-    """Convert X to an array; arrays, data frames and sparse matrices pass unchanged."""
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-    if isinstance(X, np.ndarray) or issparse(X) or len(getattr(X, "shape", ())) == 2:
-        return X
-    return np.asarray(X)
 
 
 def _channels_first(X_shape, image_shape=None):
