@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from skorch.history import History
@@ -23,11 +23,19 @@ from ._compat import Interval, StrOptions, check_sample_weight, validates_parame
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
     check_callbacks,
-    check_numeric,
+    check_discrete,
+    check_label_types,
     encode_target,
     weigh_classes,
 )
-from .images import AUGMENTATIONS, ImageLayout, ImagePreprocessor, as_array, as_tensor
+from .images import (
+    AUGMENTATIONS,
+    ImageLayout,
+    ImagePreprocessor,
+    as_array,
+    as_tensor,
+    tensor_to_array,
+)
 from .network import IMAGE_SIZE, DeepLeNet
 from .training import (
     LOSSES,
@@ -531,6 +539,32 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         log_proba = self.net_.criterion_.log_proba(logits).numpy()
         return log_proba[:, 1] - log_proba[:, 0]
 
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, as for `predict`.
+        y : array-like of shape (n_samples,)
+            Their class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts; 1 by default.
+
+        Returns
+        -------
+        float
+            The share of right predictions.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`, or if the labels do not fit.
+        """
+        # scikit-learn's metrics support the tensors of some devices only.
+        y, sample_weight = tensor_to_array(y, "y"), tensor_to_array(sample_weight, "sample_weight")
+        return super().score(X, y, sample_weight)
+
     @property
     def module_(self) -> DeepLeNet:
         """The trained `DeepLeNet`."""
@@ -548,8 +582,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        rows = validate_data(self, self.preprocessor_.layout.flatten(as_array(X)), reset=False)
-        check_numeric(rows)
+        rows = self.preprocessor_.layout.flatten(as_array(X))
+        rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
         logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device).double()
         if not logits.isfinite().all():
@@ -561,7 +595,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_partial_fit_classes(self, classes):
         if classes is not None:
-            classes = unique_labels(classes)
+            classes = unique_labels(tensor_to_array(classes, "classes"))
         if not hasattr(self, "net_"):
             if classes is None or len(classes) < 2:
                 raise ValueError(
@@ -577,16 +611,21 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_
 
     def _check_fit_data(self, X, y, sample_weight, previous):
-        X = as_array(X)
+        X, y = as_array(X), tensor_to_array(y, "y")
+        check_label_types(y)
         if previous is None:
             layout = ImageLayout.from_images(X, self.image_shape)
+            rows = layout.flatten(X)
         else:
             layout = self.preprocessor_.layout
-        rows, y = validate_data(self, layout.flatten(X), y, reset=previous is None)
-        check_numeric(rows)
-        check_classification_targets(y)
+            rows = layout.flatten(X)
+        rows, y = validate_data(self, rows, y, reset=previous is None)
+        check_discrete(y)
         sample_weight = check_sample_weight(
-            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+            tensor_to_array(sample_weight, "sample_weight"),
+            rows,
+            dtype=np.float64,
+            ensure_non_negative=True,
         )
         return layout, rows, y, sample_weight
 

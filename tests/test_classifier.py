@@ -14,7 +14,7 @@ from helpers import Small, weights_of
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -158,6 +158,50 @@ def test_fit_memory_map_trains_same_model(tmp_path, digits):
         Small().fit(on_disk, y_train).predict_proba(X_test),
         Small().fit(X_train, y_train).predict_proba(X_test),
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (torch.uint8, torch.int64),
+        (torch.uint8, torch.int8),
+        (torch.uint8, torch.bool),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_fit_tensors_trains_model_of_arrays(digits, images, labels):
+    # Tensors of floats require gradients.
+    X_train, X_test, y_train, y_test = (
+        torch.from_numpy(part).to(dtype).requires_grad_(dtype.is_floating_point)
+        for part, dtype in zip(digits, [images, images, labels, labels], strict=True)
+    )
+    arrays = [part.detach().numpy() for part in (X_train, X_test, y_train, y_test)]
+    weight = torch.ones(len(y_train), requires_grad=True)
+    classifier = Small(max_epochs=1).fit(X_train, y_train, weight)
+    expected = Small(max_epochs=1).fit(arrays[0], arrays[2], weight.detach().numpy())
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+    assert classifier.classes_.dtype == arrays[2].dtype
+    np.testing.assert_array_equal(classifier.predict_proba(X_test), expected.predict_proba(X_test))
+    weight = torch.rand(len(y_test), requires_grad=True)
+    for y in (y_test, y_test[:, None]):
+        assert classifier.score(X_test, y) == expected.score(arrays[1], arrays[3])
+    assert classifier.score(X_test, y_test, weight) == expected.score(
+        arrays[1], arrays[3], weight.detach().numpy()
+    )
+    classes = torch.unique(y_train)
+    classifier.partial_fit(X_train, y_train, classes=classes)
+    expected.partial_fit(arrays[0], arrays[2], classes=classes.detach().numpy())
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+
+
+def test_fit_column_of_labels_trains_model_with_warning(digits):
+    X_train, _, y_train, _ = digits
+    expected = weights_of(Small(max_epochs=1).fit(X_train, y_train))
+    for y in (y_train[:, None], torch.from_numpy(y_train)[:, None]):
+        with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+            classifier = Small(max_epochs=1).fit(X_train, y)
+        assert torch.equal(weights_of(classifier), expected)
 
 
 @pytest.mark.parametrize(
@@ -359,12 +403,15 @@ def test_fit_parameter_of_wrong_type_raises(digits, parameters, message):
     ("y", "message"),
     [
         (np.zeros(300), "at least 2 classes with a positive weight, got 1 class"),
-        (np.linspace(0, 1, 300), "Unknown label type"),
+        (np.linspace(0, 1, 300), "Unknown label type: continuous. y must have class labels, got"),
+        (["a", *[1] * 299], "y must have labels of one type, got int, str"),
+        ([None, *[1] * 299], "y must have a label for each image, got None"),
+        (np.eye(2)[np.arange(300) % 2], "y should be a 1d array, got an array of shape"),
         (np.full(300, np.nan), "Input y contains NaN"),
         (np.zeros((300, 2), int), "y should be a 1d array"),
         (None, "requires y to be passed"),
     ],
-    ids=["one class", "continuous", "nan", "two columns", "none"],
+    ids=["one class", "continuous", "mixed", "missing", "one-hot", "nan", "two columns", "none"],
 )
 def test_fit_invalid_labels_raises(digits, y, message):
     with pytest.raises(ValueError, match=message):
