@@ -141,8 +141,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit, with a new schedule.
     image_shape : tuple of int or None, default=None
-        (height, width) or (height, width, channels) of the images. Needed for flat rows that are
-        not square images and where the position of the channels is ambiguous.
+        (height, width), (height, width, channels) or (channels, height, width) of the images. The
+        channels are the first or the last of three numbers, the one that is 1, 3 or 4;
+        `ImageLayout.from_images` says which where both are. Needed for flat rows that are not
+        square gray images: with (32, 32, 3) a row holds one pixel after the other, with (3, 32, 32)
+        one channel after the other. Also needed where the position of the channels is ambiguous:
+        either order then says it.
     device : str or torch.device, default="auto"
         "auto" is an accelerator that PyTorch supports (CUDA, MPS, ...), else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -204,9 +208,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     X may have the shape (n_samples, n_features), (n_samples, height, width), (n_samples, height,
     width, channels) or (n_samples, channels, height, width). Flat rows are square images unless
     `image_shape` says otherwise, and are padded to the next square, so that any table can be
-    fitted. Channels are last where the last axis has a length of 1, 3 or 4, else first. Images of
-    24 to 32 pixels are centered in 32x32 and their edge pixels are repeated outwards; others are
-    resampled. Pixels are standardized with the mean and standard deviation of the training images.
+    fitted. Channels are last where the last axis has a length of 1, 3 or 4, else first; images to
+    predict may have the other order, flat rows to predict have the order of the training images.
+    Images of 24 to 32 pixels are centered in 32x32 and their edge pixels are repeated outwards;
+    others are resampled. Pixels are standardized with the mean and standard deviation of the
+    training images.
 
     On a CPU, predictions do not depend on the batch.
 

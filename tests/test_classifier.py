@@ -204,6 +204,18 @@ def test_fit_column_of_labels_trains_model_with_warning(digits):
         assert torch.equal(weights_of(classifier), expected)
 
 
+@pytest.mark.parametrize("image_shape", [(5, 8, 3), (3, 5, 8)])
+def test_fit_color_rows_have_order_of_image_shape(image_shape):
+    images = np.random.default_rng(0).integers(0, 256, (20, 5, 8, 3), dtype=np.uint8)
+    same = images if image_shape[-1] == 3 else np.moveaxis(images, -1, 1)
+    y = np.arange(20) % 2
+    classifier = Small(max_epochs=1, image_shape=image_shape).fit(same.reshape(20, -1), y)
+    assert classifier.image_shape_ == (5, 8, 3)
+    expected = Small(max_epochs=1).fit(same, y)
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+    np.testing.assert_array_equal(classifier.predict_proba(images), expected.predict_proba(same))
+
+
 @pytest.mark.parametrize(
     "labels",
     [

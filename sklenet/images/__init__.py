@@ -2,7 +2,7 @@
 
 from ._array import as_array, tensor_to_array
 from ._augmentation import AUGMENTATIONS, random_affine
-from ._layout import ImageLayout
+from ._layout import ImageLayout, has_ambiguous_channels
 from ._preprocessor import ImagePreprocessor, as_tensor, to_device
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ImagePreprocessor",
     "as_array",
     "as_tensor",
+    "has_ambiguous_channels",
     "random_affine",
     "tensor_to_array",
     "to_device",
