@@ -35,6 +35,7 @@ from .images import (
     as_array,
     as_tensor,
     tensor_to_array,
+    warn_of_color_rows,
 )
 from .network import IMAGE_SIZE, DeepLeNet
 from .training import (
@@ -145,8 +146,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         channels are the first or the last of three numbers, the one that is 1, 3 or 4;
         `ImageLayout.from_images` says which where both are. Needed for flat rows that are not
         square gray images: with (32, 32, 3) a row holds one pixel after the other, with (3, 32, 32)
-        one channel after the other. Also needed where the position of the channels is ambiguous:
-        either order then says it.
+        one channel after the other. Without it, `fit` warns of rows whose number of features is
+        three times a square, which could be color images. Also needed where the position of the
+        channels is ambiguous: either order then says it.
     device : str or torch.device, default="auto"
         "auto" is an accelerator that PyTorch supports (CUDA, MPS, ...), else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -384,6 +386,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         TypeError
             If X is sparse or does not hold numbers, or if `activation` or `callbacks` has an
             invalid type.
+
+        Warns
+        -----
+        UserWarning
+            If flat rows are read as gray images although they could be square color images.
         """
         previous = getattr(self, "net_", None) if self.warm_start else None
         layout, rows, labels, weights = self._check_fit_data(X, y, sample_weight, previous)
@@ -633,6 +640,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             dtype=np.float64,
             ensure_non_negative=True,
         )
+        if previous is None and self.image_shape is None and len(X.shape) == 2:
+            warn_of_color_rows(layout, X.shape[1])
         return layout, rows, y, sample_weight
 
     @default_torch_settings()

@@ -216,6 +216,39 @@ def test_fit_color_rows_have_order_of_image_shape(image_shape):
     np.testing.assert_array_equal(classifier.predict_proba(images), expected.predict_proba(same))
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_fit_rows_of_three_times_a_square_warns_once(method):
+    X, y = np.random.default_rng(0).random((20, 27)), np.arange(20) % 2
+    classes = {"classes": [0, 1]} if method == "partial_fit" else {}
+    classifier = Small(max_epochs=1)
+    message = r"read as gray images of 6x6 .*\(3, 3, 3\) if .*, or image_shape=\(3, 3, 3\) if"
+    with pytest.warns(UserWarning, match="X has 27 features, which are " + message) as warnings:
+        getattr(classifier, method)(X, y, **classes)
+    assert len(warnings) == 1
+    # The suite makes any other warning an error.
+    classifier.predict(X)
+    classifier.score(X, y)
+    classifier.partial_fit(X, y)
+    with pytest.warns(UserWarning, match="X has 27 features"):
+        Small(max_epochs=1).fit(pd.DataFrame(X), y)
+
+
+@pytest.mark.parametrize(
+    ("X", "image_shape"),
+    [
+        (np.ones((20, 27)), (9, 3)),
+        (np.ones((20, 27)), (3, 3, 3)),
+        (np.ones((20, 3, 3, 3)), (3, 3, 3)),
+        (np.ones((20, 3, 4, 4)), (3, 4, 4)),
+        (np.ones((20, 36)), None),
+        (np.ones((20, 3)), None),
+        (np.ones((20, 3, 9)), None),
+    ],
+)
+def test_fit_images_that_are_not_ambiguous_rows_is_silent(X, image_shape):
+    Small(max_epochs=1, image_shape=image_shape).fit(X, np.arange(20) % 2)
+
+
 @pytest.mark.parametrize(
     "labels",
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklenet.images import ImageLayout, has_ambiguous_channels
+from sklenet.images import ImageLayout, has_ambiguous_channels, warn_of_color_rows
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,21 @@ def test_flatten_images_of_either_order_have_pixels_of_rows(shape, channels_firs
         rows = layout.flatten(images)
         np.testing.assert_array_equal(rows, given.reshape(2, -1))
         np.testing.assert_array_equal(layout.unflatten(rows), first)
+
+
+@pytest.mark.parametrize(("n_features", "side"), [(12, 2), (27, 3), (3072, 32), (12288, 64)])
+def test_warn_of_color_rows_three_times_a_square_warns(n_features, side):
+    layout = ImageLayout.from_images(np.zeros((1, n_features)))
+    message = (
+        f"X has {n_features} features, which are read as gray images of "
+        f"{layout.height}x{layout.width} pixels, padded. For color images, pass "
+        f"image_shape=({side}, {side}, 3) if a row holds one pixel after the other, or "
+        f"image_shape=(3, {side}, {side}) if it holds one channel after the other."
+    )
+    with pytest.warns(UserWarning, match=re.escape(message)):
+        warn_of_color_rows(layout, n_features)
+
+
+@pytest.mark.parametrize("n_features", [0, 1, 3, 4, 64, 65, 784, 1024, 3071, 3073, 4 * 32**2])
+def test_warn_of_color_rows_other_number_is_silent(n_features):
+    warn_of_color_rows(ImageLayout.from_images(np.zeros((1, n_features))), n_features)

@@ -2,7 +2,7 @@
 
 from ._array import as_array, tensor_to_array
 from ._augmentation import AUGMENTATIONS, random_affine
-from ._layout import ImageLayout, has_ambiguous_channels
+from ._layout import ImageLayout, has_ambiguous_channels, warn_of_color_rows
 from ._preprocessor import ImagePreprocessor, as_tensor, to_device
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "random_affine",
     "tensor_to_array",
     "to_device",
+    "warn_of_color_rows",
 ]

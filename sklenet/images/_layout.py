@@ -1,6 +1,7 @@
 """The layout of images in an array: `ImageLayout`."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,7 +11,7 @@ import numpy as np
 from .._validation import check_sizes
 from ._array import as_array
 
-__all__ = ["ImageLayout", "has_ambiguous_channels"]
+__all__ = ["ImageLayout", "has_ambiguous_channels", "warn_of_color_rows"]
 
 _CHANNEL_COUNTS = (1, 3, 4)
 
@@ -212,6 +213,20 @@ def _possible_image_shapes(X_shape):
         for axis, shape in shapes.items()
         if ImageLayout._from_image_shape(shape).shape == shape
     )
+
+
+def warn_of_color_rows(layout, n_features):
+    """Warn of flat rows that are read as gray images but could be square color images."""
+    side = math.isqrt(n_features // 3)
+    if side > 1 and 3 * side**2 == n_features:
+        warnings.warn(
+            f"X has {n_features} features, which are read as gray images of "
+            f"{layout.height}x{layout.width} pixels, padded. For color images, pass "
+            f"image_shape=({side}, {side}, 3) if a row holds one pixel after the other, or "
+            f"image_shape=(3, {side}, {side}) if it holds one channel after the other.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _height_width_channels(X_shape, channels_first):
