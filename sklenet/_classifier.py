@@ -595,7 +595,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        rows = self.preprocessor_.layout.flatten(as_array(X))
+        rows = self.preprocessor_.layout.flatten(as_array(X), self.n_features_in_)
         rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
         logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device).double()
@@ -631,7 +631,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             rows = layout.flatten(X)
         else:
             layout = self.preprocessor_.layout
-            rows = layout.flatten(X)
+            rows = layout.flatten(X, self.n_features_in_)
         rows, y = validate_data(self, rows, y, reset=previous is None)
         check_discrete(y)
         sample_weight = check_sample_weight(

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -472,6 +473,42 @@ def test_predict_invalid_images_raises(digits):
         classifier.predict(X_test[:, :, :-1])
     with pytest.raises(ValueError, match="Input X contains NaN"):
         classifier.predict(broken(X_test, np.nan))
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "predict_proba", "predict_log_proba", "decision_function", "score"]
+)
+@pytest.mark.parametrize("is_flat", [False, True])
+def test_predict_one_image_raises(digits, method, is_flat):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small(max_epochs=1).fit(
+        X_train.reshape(len(X_train), -1) if is_flat else X_train, y_train
+    )
+    message = re.escape(
+        "X must have the shape (n_samples, 8, 8), got one image of shape (8, 8): pass X[np.newaxis]"
+    )
+    for image in (X_test[0], torch.from_numpy(X_test[0]), X_test[0].tolist()):
+        with pytest.raises(ValueError, match=message):
+            getattr(classifier, method)(image, *[[1]] * (method == "score"))
+    with pytest.raises(ValueError, match=r"array.reshape\(1, -1\) if it contains a single sample"):
+        getattr(classifier, method)(X_test[0].ravel(), *[[1]] * (method == "score"))
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_predict_one_color_image_raises(channels_first):
+    X, y = np.random.default_rng(0).random((20, 8, 9, 3)), np.arange(20) % 2
+    classifier = Small(max_epochs=1).fit(np.moveaxis(X, -1, 1) if channels_first else X, y)
+    for image, shape in [(X[0], "8, 9, 3"), (np.moveaxis(X[0], -1, 0), "3, 8, 9")]:
+        message = f"X must have the shape (n_samples, {shape}), got one image of shape ({shape})"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            classifier.predict(image)
+
+
+def test_predict_rows_of_the_shape_of_an_image_are_rows():
+    X, y = np.random.default_rng(0).random((20, 2)), np.arange(20) % 2
+    classifier = Small(max_epochs=1).fit(X, y)
+    assert classifier.image_shape_ == (2, 2, 1)
+    assert len(classifier.predict(X[:2])) == 2
 
 
 def test_predict_overflowing_pixels_raises(digits):

@@ -3,6 +3,7 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -156,6 +157,50 @@ def test_flatten_images_of_either_order_have_pixels_of_rows(shape, channels_firs
         rows = layout.flatten(images)
         np.testing.assert_array_equal(rows, given.reshape(2, -1))
         np.testing.assert_array_equal(layout.unflatten(rows), first)
+
+
+@pytest.mark.parametrize(
+    ("layout", "n_features", "shape"),
+    [
+        (ImageLayout(28, 28), 784, (28, 28)),
+        (ImageLayout(20, 28), 560, (20, 28)),
+        (ImageLayout(28, 28), 784, (28, 28, 1)),
+        (ImageLayout(28, 28, 1, True), 784, (28, 28, 1)),
+        (ImageLayout(8, 9, 3), 216, (8, 9, 3)),
+        (ImageLayout(8, 9, 3), 216, (3, 8, 9)),
+        (ImageLayout(8, 9, 3, True), None, (3, 8, 9)),
+    ],
+)
+def test_flatten_one_image_raises(layout, n_features, shape):
+    sizes = ", ".join(map(str, shape))
+    message = (
+        f"X must have the shape (n_samples, {sizes}), got one image of shape ({sizes}): "
+        "pass X[np.newaxis]."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        layout.flatten(np.zeros(shape), n_features)
+
+
+@pytest.mark.parametrize(
+    ("layout", "n_features", "shape"),
+    [
+        (ImageLayout(28, 28), 784, (1, 28, 28)),
+        (ImageLayout(1, 28), 28, (1, 28)),
+        (ImageLayout(1, 1), 1, (1, 1)),
+        (ImageLayout(1, 1), 1, (1, 1, 1)),
+        (ImageLayout(2, 2), 2, (2, 2)),
+        (ImageLayout(9, 9), 65, (9, 9)),
+        (ImageLayout(28, 28), None, (28, 28)),
+        (ImageLayout(3, 8, 1), 24, (3, 3, 8)),
+    ],
+)
+def test_flatten_rows_with_shape_of_image_pass(layout, n_features, shape):
+    assert len(layout.flatten(np.zeros(shape), n_features)) == shape[0]
+
+
+def test_flatten_frame_with_shape_of_image_passes():
+    frame = pd.DataFrame(np.zeros((8, 8)))
+    assert ImageLayout(8, 8).flatten(frame, 64) is frame
 
 
 @pytest.mark.parametrize(("n_features", "side"), [(12, 2), (27, 3), (3072, 32), (12288, 64)])

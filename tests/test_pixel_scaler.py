@@ -65,6 +65,22 @@ def test_pixel_scaler_invalid_shape_raises_without_other_parameters(shape):
 
 
 @pytest.mark.parametrize(
+    ("shape", "one"),
+    [
+        ((8, 8), (8, 8)),
+        ((64,), (8, 8)),
+        ((8, 8, 3), (8, 8, 3)),
+        ((8, 8, 3), (3, 8, 8)),
+        ((8, 6, 1), (8, 6, 1)),
+    ],
+)
+def test_pixel_scaler_one_image_raises(shape, one):
+    scaler = PixelScaler().fit(np.ones((5, *shape)))
+    with pytest.raises(ValueError, match=r"got one image of shape .*: pass X\[np.newaxis\]\."):
+        scaler.transform(np.ones(one))
+
+
+@pytest.mark.parametrize(
     ("X", "error", "message"),
     [
         ([np.zeros((8, 8)), np.zeros((9, 8))], ValueError, "of different sizes: .8, 8., .9, 8."),

@@ -95,7 +95,7 @@ class PixelScaler(TransformerMixin, BaseEstimator):
             If X is sparse or does not hold numbers.
         """
         check_is_fitted(self)
-        rows = self._layout.flatten(as_array(X))
+        rows = self._layout.flatten(as_array(X), self.n_features_in_)
         return validate_data(self, rows, dtype=_DTYPES, reset=False) / self.scale_
 
     def __sklearn_tags__(self):

@@ -119,13 +119,16 @@ class ImageLayout:
         """Numbers that make an image: height times width times channels."""
         return math.prod(self.shape)
 
-    def flatten(self, X: Any) -> Any:
+    def flatten(self, X: Any, n_features: int | None = None) -> Any:
         """View images as flat rows.
 
         Parameters
         ----------
         X : array or data frame
             Images in any of the shapes that `from_images` reads, or flat rows.
+        n_features : int, default=None
+            Number of columns that flat rows should have. If given, X that is rather one image
+            without the axis of the samples is refused.
 
         Returns
         -------
@@ -137,12 +140,30 @@ class ImageLayout:
         ValueError
             If the images have another height, width or number of channels.
         """
+        self._refuse_single_image(X, n_features)
         if len(X.shape) <= 2:
             return X
         if X.ndim > 4 or _height_width_channels(X.shape, self.channels_first) != self.shape:
             channels_first = _channels_first(X.shape, self.shape)
             X = np.moveaxis(X, 1, -1) if channels_first else np.moveaxis(X, -1, 1)
         return X.reshape(len(X), self.n_values)
+
+    def _refuse_single_image(self, X, n_features):
+        if not isinstance(X, np.ndarray):
+            return  # the rows of a data frame
+        shape, (height, width, channels) = X.shape, self.shape
+        if len(shape) == 2:
+            is_image = shape == (height, width) and channels == 1
+            # Rows that are padded are hardly images.
+            is_batch = n_features in (None, shape[1]) or n_features != self.n_values
+        else:
+            is_image = shape in (self.shape, (channels, height, width))
+            is_batch = channels == 1 and shape[1:] == (height, width)
+        if is_image and not is_batch:
+            raise ValueError(
+                f"X must have the shape (n_samples, {str(shape)[1:-1]}), got one image of shape "
+                f"{shape}: pass X[np.newaxis]."
+            )
 
     def unflatten(self, rows: Any) -> Any:
         """View flat rows as images, channels first.
