@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from skorch.history import History
@@ -25,11 +25,20 @@ from ._threads import AdaptiveThreads
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
     check_callbacks,
-    check_numeric,
+    check_discrete,
+    check_label_types,
     encode_target,
     weigh_classes,
 )
-from .images import AUGMENTATIONS, ImageLayout, ImagePreprocessor, as_array, as_tensor
+from .images import (
+    AUGMENTATIONS,
+    ImageLayout,
+    ImagePreprocessor,
+    as_array,
+    as_tensor,
+    tensor_to_array,
+    warn_of_color_rows,
+)
 from .network import IMAGE_SIZE, DeepLeNet
 from .training import (
     LOSSES,
@@ -85,7 +94,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         The activation: "l_relu" (the paper's logarithmic rectifier, `LReLU`), "sigmoid", "tanh",
         "relu", "leaky_relu", "elu", "gelu" or "silu", or a callable without arguments that returns
         an `nn.Module`: a class, or a `functools.partial` of one.
-    conv_channels : sequence of int, default=(32, 64)
+    conv_channels : sequence of int or int, default=(32, 64)
         Number of kernels of each convolution; each is followed by 2x2 pooling.
     kernel_size : int, default=5
         Height and width of the kernels, in pixels.
@@ -139,8 +148,13 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit, with a new schedule.
     image_shape : tuple of int or None, default=None
-        (height, width) or (height, width, channels) of the images. Needed for flat rows that are
-        not square images and where the position of the channels is ambiguous.
+        (height, width), (height, width, channels) or (channels, height, width) of the images. The
+        channels are the first or the last of three numbers, the one that is 1, 3 or 4;
+        `ImageLayout.from_images` says which where both are. Needed for flat rows that are not
+        square gray images: with (32, 32, 3) a row holds one pixel after the other, with (3, 32, 32)
+        one channel after the other. Without it, `fit` warns of rows whose number of features is
+        three times a square, which could be color images. Also needed where the position of the
+        channels is ambiguous: either order then says it.
     device : str or torch.device, default="auto"
         "auto" is an accelerator that PyTorch supports (CUDA, MPS, ...), else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -211,9 +225,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     X may have the shape (n_samples, n_features), (n_samples, height, width), (n_samples, height,
     width, channels) or (n_samples, channels, height, width). Flat rows are square images unless
     `image_shape` says otherwise, and are padded to the next square, so that any table can be
-    fitted. Channels are last where the last axis has a length of 1, 3 or 4, else first. Images of
-    24 to 32 pixels are centered in 32x32 and their edge pixels are repeated outwards; others are
-    resampled. Pixels are standardized with the mean and standard deviation of the training images.
+    fitted. Channels are last where the last axis has a length of 1, 3 or 4, else first; images to
+    predict may have the other order, flat rows to predict have the order of the training images.
+    Images of 24 to 32 pixels are centered in 32x32 and their edge pixels are repeated outwards;
+    others are resampled. Pixels are standardized with the mean and standard deviation of the
+    training images.
 
     On a CPU, predictions do not depend on the batch.
 
@@ -257,7 +273,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "activation": [str, callable],
-        "conv_channels": ["array-like"],
+        "conv_channels": ["array-like", Interval(Integral, 1, None, closed="left")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "pooling": [StrOptions({"max", "avg"})],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -290,7 +306,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self,
         activation: str | Callable[[], nn.Module] = "l_relu",
         *,
-        conv_channels: Sequence[int] = (32, 64),
+        conv_channels: Sequence[int] | int = (32, 64),
         kernel_size: int = 5,
         pooling: Literal["max", "avg"] = "max",
         hidden_layer_sizes: Sequence[int] | int = (1024, 67),
@@ -391,6 +407,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             has an invalid type.
         KeyboardInterrupt
             If it is interrupted by Ctrl-C; see the Notes of the class.
+
+        Warns
+        -----
+        UserWarning
+            If flat rows are read as gray images although they could be square color images.
         """
         previous = getattr(self, "net_", None) if self.warm_start else None
         layout, rows, labels, weights = self._check_fit_data(X, y, sample_weight, previous)
@@ -552,6 +573,32 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         log_proba = self.net_.criterion_.log_proba(logits).numpy()
         return log_proba[:, 1] - log_proba[:, 0]
 
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            The images, as for `predict`.
+        y : array-like of shape (n_samples,)
+            Their class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts; 1 by default.
+
+        Returns
+        -------
+        float
+            The share of right predictions.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`, or if the labels do not fit.
+        """
+        # scikit-learn's metrics support the tensors of some devices only.
+        y, sample_weight = tensor_to_array(y, "y"), tensor_to_array(sample_weight, "sample_weight")
+        return super().score(X, y, sample_weight)
+
     @property
     def module_(self) -> DeepLeNet:
         """The trained `DeepLeNet`."""
@@ -569,8 +616,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        rows = validate_data(self, self.preprocessor_.layout.flatten(as_array(X)), reset=False)
-        check_numeric(rows)
+        rows = self.preprocessor_.layout.flatten(as_array(X), self.n_features_in_)
+        rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
         with AdaptiveThreads(self.n_threads) as threads:
             logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device, threads)
@@ -584,7 +631,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_partial_fit_classes(self, classes):
         if classes is not None:
-            classes = unique_labels(classes)
+            classes = unique_labels(tensor_to_array(classes, "classes"))
         if not hasattr(self, "net_"):
             if classes is None or len(classes) < 2:
                 raise ValueError(
@@ -600,17 +647,24 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_
 
     def _check_fit_data(self, X, y, sample_weight, previous):
-        X = as_array(X)
+        X, y = as_array(X), tensor_to_array(y, "y")
+        check_label_types(y)
         if previous is None:
             layout = ImageLayout.from_images(X, self.image_shape)
+            rows = layout.flatten(X)
         else:
             layout = self.preprocessor_.layout
-        rows, y = validate_data(self, layout.flatten(X), y, reset=previous is None)
-        check_numeric(rows)
-        check_classification_targets(y)
+            rows = layout.flatten(X, self.n_features_in_)
+        rows, y = validate_data(self, rows, y, reset=previous is None)
+        check_discrete(y)
         sample_weight = check_sample_weight(
-            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+            tensor_to_array(sample_weight, "sample_weight"),
+            rows,
+            dtype=np.float64,
+            ensure_non_negative=True,
         )
+        if previous is None and self.image_shape is None and len(X.shape) == 2:
+            warn_of_color_rows(layout, X.shape[1])
         return layout, rows, y, sample_weight
 
     @default_torch_settings()

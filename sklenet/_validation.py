@@ -1,18 +1,20 @@
 """Checks of parameters, labels and weights."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import compute_class_weight
+from sklearn.utils import assert_all_finite, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
 from skorch.callbacks import LRScheduler
 
 __all__ = [
     "check_callbacks",
     "check_count",
-    "check_numeric",
+    "check_discrete",
+    "check_label_types",
     "check_positive",
     "check_sizes",
     "encode_target",
@@ -38,18 +40,47 @@ def check_positive(name, value):
 
 
 def check_sizes(name, values, lengths=None):
-    """Convert a parameter to a tuple of positive integers, of one of the `lengths`."""
-    sizes = tuple(values) if isinstance(values, Iterable) else (None,)
+    """Convert a parameter, also a single integer, to a tuple of positive integers.
+
+    `lengths` are the lengths that it may have.
+    """
+    sizes = tuple(values) if isinstance(values, Iterable) else (values,)
     if not all(map(_is_count, sizes)) or (lengths and len(sizes) not in lengths):
         count = f"{' or '.join(map(str, lengths))} " if lengths else ""
         raise ValueError(f"{name} must have {count}positive integers, got {values!r}.")
     return tuple(int(size) for size in sizes)
 
 
-def check_numeric(rows):
-    """Refuse an array that does not hold numbers."""
-    if rows.dtype.kind not in "biuf":
-        raise TypeError(f"X must hold numbers, got the dtype {rows.dtype}.")
+def check_label_types(y, name="y"):
+    """Refuse labels that are not in a sequence, missing, or of types that NumPy makes strings."""
+    if y is None:
+        return  # scikit-learn says who needs it
+    if not (isinstance(y, Sequence) or hasattr(y, "__array__")):
+        raise TypeError(f"{name} must be an array or a list of labels, got {type(y).__name__}.")
+    dtype = getattr(y, "dtype", None)
+    if not (isinstance(y, list | tuple) or getattr(dtype, "kind", None) == "O"):
+        return
+    for label in y:
+        if label is None or (isinstance(label, float) and math.isnan(label)):
+            raise ValueError(f"{name} must have a label for each image, got {label}.")
+    types = {type(label) for label in y}
+    numbers = {kind for kind in types if issubclass(kind, Real | np.bool_)}
+    strings = {kind for kind in types if issubclass(kind, str)}
+    if len(types) > 1 and types not in (numbers, strings):
+        names = ", ".join(sorted(kind.__name__ for kind in types))
+        raise ValueError(f"{name} must have labels of one type, got {names}.")
+
+
+def check_discrete(y, name="y"):
+    """Refuse an array of numbers that are not class labels."""
+    assert_all_finite(y, input_name=name)
+    if y.dtype.kind == "f" and (y % 1).any():
+        # scikit-learn's checks of estimators require these first words.
+        raise ValueError(
+            f"Unknown label type: continuous. {name} must have class labels, got continuous "
+            f"numbers such as {y[y % 1 != 0][0]:g}."
+        )
+    check_classification_targets(y)
 
 
 def check_callbacks(callbacks, *, has_validation_data, has_schedule):

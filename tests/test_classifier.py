@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,13 +15,24 @@ from helpers import Small, weights_of
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from sklenet import DeepLeNetClassifier, LReLU
+
+
+class EndlessDataset(Dataset):
+    """A data set of images and labels whose items do not end."""
+
+    def __len__(self):
+        return 300
+
+    def __getitem__(self, index):
+        return np.zeros((8, 8)), 0
 
 
 def as_data_frame(X):
@@ -59,6 +71,7 @@ def test_fit_defaults_learns_digits(digits):
         {"hidden_layer_sizes": 64},
         {"hidden_layer_sizes": ()},
         {"conv_channels": [8], "kernel_size": 3},
+        {"conv_channels": 8, "kernel_size": 3},
         {"activation": nn.Hardswish},
         {"activation": partial(LReLU, beta=2.0)},
         {"early_stopping": True, "validation_fraction": 0.2},
@@ -146,6 +159,95 @@ def test_fit_memory_map_trains_same_model(tmp_path, digits):
         Small().fit(on_disk, y_train).predict_proba(X_test),
         Small().fit(X_train, y_train).predict_proba(X_test),
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (torch.uint8, torch.int64),
+        (torch.uint8, torch.int8),
+        (torch.uint8, torch.bool),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_fit_tensors_trains_model_of_arrays(digits, images, labels):
+    # Tensors of floats require gradients.
+    X_train, X_test, y_train, y_test = (
+        torch.from_numpy(part).to(dtype).requires_grad_(dtype.is_floating_point)
+        for part, dtype in zip(digits, [images, images, labels, labels], strict=True)
+    )
+    arrays = [part.detach().numpy() for part in (X_train, X_test, y_train, y_test)]
+    weight = torch.ones(len(y_train), requires_grad=True)
+    classifier = Small(max_epochs=1).fit(X_train, y_train, weight)
+    expected = Small(max_epochs=1).fit(arrays[0], arrays[2], weight.detach().numpy())
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+    assert classifier.classes_.dtype == arrays[2].dtype
+    np.testing.assert_array_equal(classifier.predict_proba(X_test), expected.predict_proba(X_test))
+    weight = torch.rand(len(y_test), requires_grad=True)
+    for y in (y_test, y_test[:, None]):
+        assert classifier.score(X_test, y) == expected.score(arrays[1], arrays[3])
+    assert classifier.score(X_test, y_test, weight) == expected.score(
+        arrays[1], arrays[3], weight.detach().numpy()
+    )
+    classes = torch.unique(y_train)
+    classifier.partial_fit(X_train, y_train, classes=classes)
+    expected.partial_fit(arrays[0], arrays[2], classes=classes.detach().numpy())
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+
+
+def test_fit_column_of_labels_trains_model_with_warning(digits):
+    X_train, _, y_train, _ = digits
+    expected = weights_of(Small(max_epochs=1).fit(X_train, y_train))
+    for y in (y_train[:, None], torch.from_numpy(y_train)[:, None]):
+        with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+            classifier = Small(max_epochs=1).fit(X_train, y)
+        assert torch.equal(weights_of(classifier), expected)
+
+
+@pytest.mark.parametrize("image_shape", [(5, 8, 3), (3, 5, 8)])
+def test_fit_color_rows_have_order_of_image_shape(image_shape):
+    images = np.random.default_rng(0).integers(0, 256, (20, 5, 8, 3), dtype=np.uint8)
+    same = images if image_shape[-1] == 3 else np.moveaxis(images, -1, 1)
+    y = np.arange(20) % 2
+    classifier = Small(max_epochs=1, image_shape=image_shape).fit(same.reshape(20, -1), y)
+    assert classifier.image_shape_ == (5, 8, 3)
+    expected = Small(max_epochs=1).fit(same, y)
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+    np.testing.assert_array_equal(classifier.predict_proba(images), expected.predict_proba(same))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_fit_rows_of_three_times_a_square_warns_once(method):
+    X, y = np.random.default_rng(0).random((20, 27)), np.arange(20) % 2
+    classes = {"classes": [0, 1]} if method == "partial_fit" else {}
+    classifier = Small(max_epochs=1)
+    message = r"read as gray images of 6x6 .*\(3, 3, 3\) if .*, or image_shape=\(3, 3, 3\) if"
+    with pytest.warns(UserWarning, match="X has 27 features, which are " + message) as warnings:
+        getattr(classifier, method)(X, y, **classes)
+    assert len(warnings) == 1
+    # The suite makes any other warning an error.
+    classifier.predict(X)
+    classifier.score(X, y)
+    classifier.partial_fit(X, y)
+    with pytest.warns(UserWarning, match="X has 27 features"):
+        Small(max_epochs=1).fit(pd.DataFrame(X), y)
+
+
+@pytest.mark.parametrize(
+    ("X", "image_shape"),
+    [
+        (np.ones((20, 27)), (9, 3)),
+        (np.ones((20, 27)), (3, 3, 3)),
+        (np.ones((20, 3, 3, 3)), (3, 3, 3)),
+        (np.ones((20, 3, 4, 4)), (3, 4, 4)),
+        (np.ones((20, 36)), None),
+        (np.ones((20, 3)), None),
+        (np.ones((20, 3, 9)), None),
+    ],
+)
+def test_fit_images_that_are_not_ambiguous_rows_is_silent(X, image_shape):
+    Small(max_epochs=1, image_shape=image_shape).fit(X, np.arange(20) % 2)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +358,18 @@ def test_fit_pixels_of_any_scale_is_as_accurate(digits, scale):
     [
         (lambda X: broken(X, np.nan), ValueError, "Input X contains NaN"),
         (lambda X: broken(X, np.inf), ValueError, "Input X contains infinity"),
-        (lambda X: X.astype(str), ValueError, "not compatible with arrays of bytes/strings"),
+        (lambda X: X.astype(str), TypeError, "X must hold numbers, got strings such as '0'"),
+        (
+            lambda X: [f"{i}.png" for i in range(len(X))],
+            TypeError,
+            "got file names such as '0.png'",
+        ),
+        (lambda X: [*X[1:], X[0, 1:]], ValueError, r"of different sizes: \(8, 8\), \(7, 8\)"),
+        (lambda X: iter(X), TypeError, "X must be an array, .* got .*iterator"),
+        (lambda X: EndlessDataset(), TypeError, "X must be an array, .* got EndlessDataset. Stack"),
+        (lambda X: DataLoader(EndlessDataset()), TypeError, "got DataLoader. Stack"),
+        (lambda X: None, TypeError, "X must be an array, .* got None"),
+        (lambda X: pd.Series(list(X)), ValueError, r"pass np.stack\(list\(column\)\)"),
         (lambda X: X.astype("datetime64[D]"), TypeError, "X must hold numbers, got .*datetime64"),
         (lambda X: X + 1j, ValueError, "Complex data not supported"),
         (lambda X: np.full(X.shape, {}), TypeError, "must be a string or a real number"),
@@ -297,6 +410,8 @@ def test_fit_invalid_images_raises_and_stays_unfitted(digits, change, error, mes
         ({"augmentation": "flip"}, "'augmentation' parameter .*'affine'"),
         ({"conv_channels": (4, 0)}, r"conv_channels must have positive integers, got \(4, 0\)"),
         ({"conv_channels": "ab"}, "conv_channels"),
+        ({"conv_channels": 0}, "'conv_channels' parameter"),
+        ({"conv_channels": True}, "conv_channels"),
         ({"hidden_layer_sizes": (1.5,)}, r"hidden_layer_sizes must have positive integers"),
         ({"kernel_size": 40}, "got none after C1"),
         ({"image_shape": (8,)}, r"image_shape must have 2 or 3 positive integers, got \(8,\)"),
@@ -334,12 +449,15 @@ def test_fit_parameter_of_wrong_type_raises(digits, parameters, message):
     ("y", "message"),
     [
         (np.zeros(300), "at least 2 classes with a positive weight, got 1 class"),
-        (np.linspace(0, 1, 300), "Unknown label type"),
+        (np.linspace(0, 1, 300), "Unknown label type: continuous. y must have class labels, got"),
+        (["a", *[1] * 299], "y must have labels of one type, got int, str"),
+        ([None, *[1] * 299], "y must have a label for each image, got None"),
+        (np.eye(2)[np.arange(300) % 2], "y should be a 1d array, got an array of shape"),
         (np.full(300, np.nan), "Input y contains NaN"),
         (np.zeros((300, 2), int), "y should be a 1d array"),
         (None, "requires y to be passed"),
     ],
-    ids=["one class", "continuous", "nan", "two columns", "none"],
+    ids=["one class", "continuous", "mixed", "missing", "one-hot", "nan", "two columns", "none"],
 )
 def test_fit_invalid_labels_raises(digits, y, message):
     with pytest.raises(ValueError, match=message):
@@ -355,6 +473,42 @@ def test_predict_invalid_images_raises(digits):
         classifier.predict(X_test[:, :, :-1])
     with pytest.raises(ValueError, match="Input X contains NaN"):
         classifier.predict(broken(X_test, np.nan))
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "predict_proba", "predict_log_proba", "decision_function", "score"]
+)
+@pytest.mark.parametrize("is_flat", [False, True])
+def test_predict_one_image_raises(digits, method, is_flat):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small(max_epochs=1).fit(
+        X_train.reshape(len(X_train), -1) if is_flat else X_train, y_train
+    )
+    message = re.escape(
+        "X must have the shape (n_samples, 8, 8), got one image of shape (8, 8): pass X[np.newaxis]"
+    )
+    for image in (X_test[0], torch.from_numpy(X_test[0]), X_test[0].tolist()):
+        with pytest.raises(ValueError, match=message):
+            getattr(classifier, method)(image, *[[1]] * (method == "score"))
+    with pytest.raises(ValueError, match=r"array.reshape\(1, -1\) if it contains a single sample"):
+        getattr(classifier, method)(X_test[0].ravel(), *[[1]] * (method == "score"))
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_predict_one_color_image_raises(channels_first):
+    X, y = np.random.default_rng(0).random((20, 8, 9, 3)), np.arange(20) % 2
+    classifier = Small(max_epochs=1).fit(np.moveaxis(X, -1, 1) if channels_first else X, y)
+    for image, shape in [(X[0], "8, 9, 3"), (np.moveaxis(X[0], -1, 0), "3, 8, 9")]:
+        message = f"X must have the shape (n_samples, {shape}), got one image of shape ({shape})"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            classifier.predict(image)
+
+
+def test_predict_rows_of_the_shape_of_an_image_are_rows():
+    X, y = np.random.default_rng(0).random((20, 2)), np.arange(20) % 2
+    classifier = Small(max_epochs=1).fit(X, y)
+    assert classifier.image_shape_ == (2, 2, 1)
+    assert len(classifier.predict(X[:2])) == 2
 
 
 def test_predict_overflowing_pixels_raises(digits):

@@ -204,11 +204,26 @@ def test_compare_data_in_any_form_has_same_predictions():
     pd = pytest.importorskip("pandas")
     labels = np.array([f"digit {label}" for label in y])
     expected = compare({"bayes": GaussianNB()}, cv=2).predictions["bayes"]
-    for same in (torch.from_numpy(X), pd.DataFrame(X), X.tolist()):
+    tensor = torch.from_numpy(X).double().requires_grad_()
+    for same in (torch.from_numpy(X), tensor, pd.DataFrame(X), X.tolist()):
         comparison = compare_methods(
             same, labels, {"bayes": GaussianNB()}, cv=2, random_state=0, verbose=0
         )
         assert_array_equal(comparison.predictions["bayes"], [f"digit {x}" for x in expected])
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float32])
+def test_compare_tensors_have_predictions_of_arrays(dtype):
+    methods = {"bayes": GaussianNB()}
+    images, labels = torch.from_numpy(X), torch.from_numpy(y).to(dtype)
+    labels.requires_grad_(dtype.is_floating_point)
+    expected = compare(methods, cv=2).predictions["bayes"]
+    on_tensors = compare_methods(images, labels, methods, cv=2, random_state=0, verbose=0)
+    assert_array_equal(on_tensors.predictions["bayes"], expected)
+    on_test_set = compare_methods(
+        images, labels, methods, X_test=images, y_test=labels, random_state=0, verbose=0
+    )
+    assert_array_equal(on_test_set.y_true, y)
 
 
 def test_compare_verbose_prints_line_for_each_fit(capsys):
@@ -238,6 +253,17 @@ def test_compare_not_verbose_prints_nothing(capsys):
         ),
         ({"y": y[1:]}, ValueError, "inconsistent numbers of samples"),
         ({"y": y + 0.5}, ValueError, "Unknown label type: continuous"),
+        ({"X_test": X, "y_test": y + 0.5}, ValueError, "y_test must have class labels, got contin"),
+        ({"y": [None, *y[1:]]}, ValueError, "y must have a label for each image, got None"),
+        ({"y": ["a", *y[1:]]}, ValueError, "y must have labels of one type, got int64, str"),
+        ({"y": np.r_[np.nan, y[1:]]}, ValueError, "Input y contains NaN"),
+        ({"y": np.eye(10)[y]}, ValueError, "y should be a 1d array, got an array of shape"),
+        ({"X": ["a.png"] * len(y)}, TypeError, "X must hold numbers, got file names"),
+        ({"X_test": ["a.png"], "y_test": [1]}, TypeError, "X_test must hold numbers, got file"),
+        ({"X": [X[:1], X[:2]]}, ValueError, "X must have images of one size, got images of"),
+        ({"X": iter(X)}, TypeError, "X must be an array, .*, got .*iterator"),
+        ({"X": None}, TypeError, "X must be an array, .*, got None"),
+        ({"X": X[:, 0]}, ValueError, r"X must have the shape .* got \(400,\)"),
         ({"methods": ["knn", "cnn"]}, ValueError, "name must be one of .*, got 'cnn'"),
         ({"methods": []}, ValueError, "methods must not be empty; the known ones are"),
         ({"methods": "knn"}, TypeError, "must be a list of names or a dict"),

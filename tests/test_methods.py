@@ -32,6 +32,15 @@ def test_method_images_and_flat_rows_predicts_the_same(name):
     assert_array_equal(on_images.predict(with_channels), on_rows.predict(X[300:400]))
 
 
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_baseline_ambiguous_channels_predicts_as_on_flat_rows(name):
+    images = np.random.default_rng(0).random((100, 3, 5, 4))
+    labels = np.arange(100) % 2
+    method = quick(name).fit(images, labels)
+    on_rows = quick(name).fit(images.reshape(100, -1), labels)
+    assert_array_equal(method.predict(images), on_rows.predict(images.reshape(100, -1)))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_method_labels_of_strings_are_predicted(name):
     labels = np.array(["even", "odd"])[y % 2]

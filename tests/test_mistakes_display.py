@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.naive_bayes import GaussianNB
@@ -82,6 +83,25 @@ def test_mistakes_three_channels_are_drawn_in_color(channels_first):
     images = np.moveaxis(colors, -1, 1) if channels_first else colors
     # The largest and the smallest pixel are stretched to the range that matplotlib draws.
     assert_allclose(display(images).images * colors[[3, 4, 1]].max(), colors[[3, 4, 1]])
+
+
+@pytest.mark.parametrize("image_shape", [(8, 6, 3), (3, 8, 6)])
+def test_mistakes_color_rows_are_drawn_in_order_of_image_shape(image_shape):
+    colors = np.random.default_rng(0).random((5, 8, 6, 3))
+    images = colors if image_shape[-1] == 3 else np.moveaxis(colors, -1, 1)
+    mistakes = display(images.reshape(5, -1), image_shape=image_shape)
+    assert_allclose(mistakes.images * colors[[3, 4, 1]].max(), colors[[3, 4, 1]])
+
+
+def test_mistakes_not_numbers_raises():
+    with pytest.raises(TypeError, match="X must hold numbers, got file names such as 'a.png'"):
+        display(["a.png"] * 5)
+
+
+def test_mistakes_tensors_are_drawn():
+    images, labels = torch.from_numpy(X[:5]).double().requires_grad_(), torch.from_numpy(Y_TRUE)
+    mistakes = MistakesDisplay.from_predictions(images, labels, Y_PRED, CONFIDENCE)
+    assert_array_equal(mistakes.images, display().images)
 
 
 def test_mistakes_two_channels_are_drawn_in_gray():

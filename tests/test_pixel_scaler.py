@@ -43,6 +43,64 @@ def test_pixel_scaler_channels_are_put_in_order_of_training():
     )
 
 
+@pytest.mark.parametrize(
+    "shape", [(3, 10, 4), (4, 4, 3), (3, 4, 4), (3, 3, 3), (28, 28, 2), (5, 6, 7), (1, 8, 3)]
+)
+def test_pixel_scaler_ambiguous_channels_are_flattened_in_order_of_axes(shape):
+    images = np.random.default_rng(0).random((4, *shape))
+    scaler = PixelScaler().fit(images)
+    assert_array_equal(scaler.transform(images), scaler.transform(images.reshape(4, -1)))
+    with pytest.raises(ValueError, match="X must have images of") as error:
+        scaler.transform(np.zeros((4, shape[0] + 1, *shape[1:])))
+    assert "image_shape" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 0, 4), (2, 0, 8), (2, 1, 2, 3, 4), (8,), (), (0, 8, 8), (0, 3, 4, 4)], ids=str
+)
+def test_pixel_scaler_invalid_shape_raises_without_other_parameters(shape):
+    with pytest.raises(ValueError, match=r"X must have|Expected 2D array|Found array") as error:
+        PixelScaler().fit(np.zeros(shape))
+    assert "image_shape" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "one"),
+    [
+        ((8, 8), (8, 8)),
+        ((64,), (8, 8)),
+        ((8, 8, 3), (8, 8, 3)),
+        ((8, 8, 3), (3, 8, 8)),
+        ((8, 6, 1), (8, 6, 1)),
+    ],
+)
+def test_pixel_scaler_one_image_raises(shape, one):
+    scaler = PixelScaler().fit(np.ones((5, *shape)))
+    with pytest.raises(ValueError, match=r"got one image of shape .*: pass X\[np.newaxis\]\."):
+        scaler.transform(np.ones(one))
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ([np.zeros((8, 8)), np.zeros((9, 8))], ValueError, "of different sizes: .8, 8., .9, 8."),
+        (["a.png"], TypeError, "X must hold numbers, got file names such as 'a.png'"),
+        (None, TypeError, "X must be an array, .* got None"),
+        (np.zeros((2, 2), "datetime64[D]"), TypeError, "X must hold numbers, got the dtype"),
+    ],
+)
+def test_pixel_scaler_not_numbers_raises(X, error, message):
+    with pytest.raises(error, match=message):
+        PixelScaler().fit(X)
+    with pytest.raises(error, match=message):
+        PixelScaler().fit(images).transform(X)
+
+
+def test_pixel_scaler_three_times_a_square_is_silent():
+    rows = np.ones((2, 3072))
+    assert_array_equal(PixelScaler().fit_transform(rows), rows)
+
+
 def test_pixel_scaler_images_of_other_size_raises():
     scaler = PixelScaler().fit(X)
     with pytest.raises(

@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from skorch.callbacks import (
     BatchScoring,
@@ -17,7 +18,8 @@ from skorch.callbacks import (
 from sklenet._validation import (
     check_callbacks,
     check_count,
-    check_numeric,
+    check_discrete,
+    check_label_types,
     check_positive,
     check_sizes,
     encode_target,
@@ -74,18 +76,79 @@ def test_check_sizes_other_values_raises(values, lengths, message):
         check_sizes("sizes", values, lengths)
 
 
-@pytest.mark.parametrize("dtype", ["U1", "O", "M8[D]", "c8"])
-def test_check_numeric_other_dtype_raises(dtype):
-    rows = np.zeros((2, 2), dtype)
-    with pytest.raises(
-        TypeError, match=re.escape(f"X must hold numbers, got the dtype {rows.dtype}.")
-    ):
-        check_numeric(rows)
+def test_check_sizes_integer_becomes_tuple():
+    assert check_sizes("conv_channels", 4) == (4,)
+    assert check_sizes("conv_channels", np.int64(4)) == (4,)
 
 
-@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "f2", "g"])
-def test_check_numeric_number_passes(dtype):
-    check_numeric(np.zeros((2, 2), dtype))
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a", 1], "y must have labels of one type, got int, str."),
+        ([1.0, "a", "b"], "y must have labels of one type, got float, str."),
+        (("a", b"a"), "y must have labels of one type, got bytes, str."),
+        (np.array(["a", 1], dtype=object), "y must have labels of one type, got int, str."),
+        (pd.Series(["a", True]), "y must have labels of one type, got bool, str."),
+        ([1, None], "y must have a label for each image, got None."),
+        ([None, None], "y must have a label for each image, got None."),
+        (["a", np.nan], "y must have a label for each image, got nan."),
+        (pd.Series(["a", np.nan]), "y must have a label for each image, got nan."),
+        (np.array([1, None], dtype=object), "y must have a label for each image, got None."),
+    ],
+    ids=repr,
+)
+def test_check_label_types_missing_or_mixed_labels_raises(y, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_label_types(y)
+    with pytest.raises(ValueError, match="y_test must have"):
+        check_label_types(y, "y_test")
+
+
+@pytest.mark.parametrize("y", [{1, 2}, {"a": 1}, (label for label in [1, 2]), 3, object()])
+def test_check_label_types_other_container_raises(y):
+    message = f"y must be an array or a list of labels, got {type(y).__name__}."
+    with pytest.raises(TypeError, match=re.escape(message)):
+        check_label_types(y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        None,
+        [1, 2.0, True, np.int64(3), np.True_],
+        ["a", np.str_("b")],
+        np.array(["a", "b"]),
+        np.array(["a", "b"], dtype=object),
+        np.arange(3),
+        pd.Series(["a", "b"]),
+        pd.Series(["a", "b"], dtype="category"),
+        [[1], [2]],
+    ],
+    ids=repr,
+)
+def test_check_label_types_labels_of_one_type_pass(y):
+    check_label_types(y)
+
+
+def test_check_discrete_continuous_numbers_raises():
+    message = (
+        "Unknown label type: continuous. y must have class labels, got continuous numbers such as "
+        "0.25."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_discrete(np.array([0.0, 1.0, 0.25, 0.5]))
+    with pytest.raises(ValueError, match="y_test must have class labels"):
+        check_discrete(np.array([0.5, 1.0]), "y_test")
+
+
+def test_check_discrete_missing_label_raises():
+    with pytest.raises(ValueError, match="Input y_test contains NaN"):
+        check_discrete(np.array([0.0, np.nan]), "y_test")
+
+
+@pytest.mark.parametrize("y", [[0, 1], [0.0, 1.0], ["a", "b"], [True, False]], ids=repr)
+def test_check_discrete_class_labels_pass(y):
+    check_discrete(np.array(y))
 
 
 def check(callbacks, has_validation_data=False, has_schedule=True):

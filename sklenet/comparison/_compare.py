@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold, check_cv
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .._compat import safe_indexing
-from ..images import as_array
+from .._validation import check_discrete, check_label_types
+from ..images import as_array, tensor_to_array
 from ._methods import METHODS, make_method
 from ._results import Comparison, MethodScores
 from ._scoring import fit_and_score
@@ -128,17 +128,25 @@ def compare_methods(
     return comparison
 
 
-def _check_samples(X, y):
-    X, y = as_array(X), column_or_1d(y)
+def _check_samples(X, y, names=("X", "y")):
+    X_name, y_name = names
+    X, y = as_array(X, X_name), tensor_to_array(y, y_name)
+    if len(X.shape) < 2:
+        raise ValueError(
+            f"{X_name} must have the shape (n_samples, n_features) or that of images, "
+            f"got {X.shape}."
+        )
+    check_label_types(y, y_name)
+    y = column_or_1d(y)
     check_consistent_length(X, y)
-    check_classification_targets(y)
+    check_discrete(y, y_name)
     return X, y
 
 
 def _check_test_set(X, X_test, y_test):
     if X_test is None or y_test is None:
         raise ValueError("X_test and y_test belong together: pass both or neither.")
-    X_test, y_test = _check_samples(X_test, y_test)
+    X_test, y_test = _check_samples(X_test, y_test, ("X_test", "y_test"))
     widths = [math.prod(np.shape(images)[1:]) for images in (X, X_test)]
     if widths[0] != widths[1]:
         raise ValueError(

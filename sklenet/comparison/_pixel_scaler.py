@@ -7,9 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..images import ImageLayout, as_array
+from ..images import ImageLayout, as_array, has_ambiguous_channels
 
 __all__ = ["PixelScaler"]
+
+_DTYPES = (np.float32, np.float64)
 
 
 class PixelScaler(TransformerMixin, BaseEstimator):
@@ -17,7 +19,9 @@ class PixelScaler(TransformerMixin, BaseEstimator):
 
     All pixels are divided by the same number; images of `uint8`, for instance, are scaled to
     [0, 1]. Unlike scikit-learn's scalers it preserves the ratios between pixels and supports images
-    in the shapes that `DeepLeNetClassifier` supports without `image_shape`.
+    in the shapes that `DeepLeNetClassifier` supports. Images with channels first and images with
+    channels last have the same rows, in the order of the training images, unless the position of
+    the channels is ambiguous: then all images need the shape of the training images.
 
     Attributes
     ----------
@@ -60,11 +64,13 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         ValueError
             If X does not have the shape of images, is empty or holds NaN or infinity.
         TypeError
-            If X is sparse.
+            If X is sparse or does not hold numbers.
         """
-        X = as_array(X)
-        self._layout = ImageLayout.from_images(X)
-        rows = self._flatten(X, reset=True)
+        images = as_array(X)
+        # Rows have the order of the axes: any reading of an ambiguous shape fits.
+        image_shape = images.shape[1:] if has_ambiguous_channels(images.shape) else None
+        self._layout = ImageLayout.from_images(images, image_shape)
+        rows = validate_data(self, self._layout.flatten(images), dtype=_DTYPES)
         self.scale_ = float(max(rows.max(), -rows.min())) or 1.0
         return self
 
@@ -86,14 +92,11 @@ class PixelScaler(TransformerMixin, BaseEstimator):
         ValueError
             If the number of pixels differs from that in `fit`, or X holds NaN or infinity.
         TypeError
-            If X is sparse.
+            If X is sparse or does not hold numbers.
         """
         check_is_fitted(self)
-        return self._flatten(as_array(X), reset=False) / self.scale_
-
-    def _flatten(self, X, *, reset):
-        rows = self._layout.flatten(X)
-        return validate_data(self, rows, dtype=(np.float32, np.float64), reset=reset)
+        rows = self._layout.flatten(as_array(X), self.n_features_in_)
+        return validate_data(self, rows, dtype=_DTYPES, reset=False) / self.scale_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,17 +1,17 @@
 """The layout of images in an array: `ImageLayout`."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import torch
-from scipy.sparse import issparse
 
 from .._validation import check_sizes
+from ._array import as_array
 
-__all__ = ["ImageLayout", "as_array"]
+__all__ = ["ImageLayout", "has_ambiguous_channels", "warn_of_color_rows"]
 
 _CHANNEL_COUNTS = (1, 3, 4)
 
@@ -55,40 +55,59 @@ class ImageLayout:
             (n_samples, height, width), (n_samples, height, width, channels) or
             (n_samples, channels, height, width).
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, channels). Needed where flat rows are not square
-            images and where the position of the channels is ambiguous.
+            (height, width), (height, width, channels) or (channels, height, width), the latter with
+            1, 3 or 4 channels. Needed where flat rows are not square images of one channel and
+            where the position of the channels is ambiguous.
 
         Returns
         -------
         ImageLayout
             The layout. Flat rows without `image_shape` are square images of one channel, filled up
-            to the next square.
+            to the next square; with (channels, height, width) they hold one channel after the
+            other. Images keep the order of their axes.
 
         Raises
         ------
         ValueError
             If X does not have the shape of images, if it disagrees with `image_shape`, or if the
             position of the channels is ambiguous.
+        TypeError
+            If X does not hold numbers.
+
+        Notes
+        -----
+        Three numbers are (height, width, channels) if only the last is 1, 3 or 4, and (channels,
+        height, width) if only the first is. Otherwise they are (height, width, channels), unless
+        only (channels, height, width) makes square images, as (3, 4, 4) does.
         """
         X = as_array(X)
-        if image_shape is not None:
-            image_shape = check_sizes("image_shape", image_shape, lengths=(2, 3))
-            image_shape = (*image_shape, 1) if len(image_shape) == 2 else image_shape
-        if np.ndim(X) > 2:
-            channels_first = _channels_first(X.shape, image_shape)
+        given = None if image_shape is None else cls._from_image_shape(image_shape)
+        if len(X.shape) > 2:
+            channels_first = _channels_first(X.shape, given and given.shape)
             height, width, channels = _height_width_channels(X.shape, channels_first)
             return cls(height, width, channels, channels_first)
-        n_features = X.shape[-1] if np.ndim(X) else 1
-        if image_shape is None:
+        n_features = X.shape[-1] if X.shape else 1
+        if image_shape is None or given is None:
             side = math.ceil(math.sqrt(n_features))
             return cls(side, side)
-        if n_features != math.prod(image_shape):
+        if len(X.shape) == 2 and n_features != given.n_values:
+            sizes = tuple(int(size) for size in (*image_shape, 1)[:3])
             raise ValueError(
-                f"X must have {math.prod(image_shape)} features for image_shape={image_shape}, "
-                f"got {n_features}."
+                f"X must have {given.n_values} features for image_shape={sizes}, got {n_features}."
             )
-        height, width, channels = image_shape
-        return cls(height, width, channels)
+        return given
+
+    @classmethod
+    def _from_image_shape(cls, image_shape):
+        sizes = check_sizes("image_shape", image_shape, lengths=(2, 3))
+        if len(sizes) == 2:
+            return cls(*sizes)
+        first, middle, last = sizes
+        may_be_first, may_be_last = (size in _CHANNEL_COUNTS for size in (first, last))
+        # Where both hold, square images are more likely than others.
+        if may_be_first and (not may_be_last or first != middle == last):
+            return cls(middle, last, first, channels_first=True)
+        return cls(*sizes)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -100,13 +119,16 @@ class ImageLayout:
         """Numbers that make an image: height times width times channels."""
         return math.prod(self.shape)
 
-    def flatten(self, X: Any) -> Any:
+    def flatten(self, X: Any, n_features: int | None = None) -> Any:
         """View images as flat rows.
 
         Parameters
         ----------
         X : array or data frame
             Images in any of the shapes that `from_images` reads, or flat rows.
+        n_features : int, default=None
+            Number of columns that flat rows should have. If given, X that is rather one image
+            without the axis of the samples is refused.
 
         Returns
         -------
@@ -118,12 +140,30 @@ class ImageLayout:
         ValueError
             If the images have another height, width or number of channels.
         """
-        if np.ndim(X) <= 2:
+        self._refuse_single_image(X, n_features)
+        if len(X.shape) <= 2:
             return X
         if X.ndim > 4 or _height_width_channels(X.shape, self.channels_first) != self.shape:
             channels_first = _channels_first(X.shape, self.shape)
             X = np.moveaxis(X, 1, -1) if channels_first else np.moveaxis(X, -1, 1)
         return X.reshape(len(X), self.n_values)
+
+    def _refuse_single_image(self, X, n_features):
+        if not isinstance(X, np.ndarray):
+            return  # the rows of a data frame
+        shape, (height, width, channels) = X.shape, self.shape
+        if len(shape) == 2:
+            is_image = shape == (height, width) and channels == 1
+            # Rows that are padded are hardly images.
+            is_batch = n_features in (None, shape[1]) or n_features != self.n_values
+        else:
+            is_image = shape in (self.shape, (channels, height, width))
+            is_batch = channels == 1 and shape[1:] == (height, width)
+        if is_image and not is_batch:
+            raise ValueError(
+                f"X must have the shape (n_samples, {str(shape)[1:-1]}), got one image of shape "
+                f"{shape}: pass X[np.newaxis]."
+            )
 
     def unflatten(self, rows: Any) -> Any:
         """View flat rows as images, channels first.
@@ -141,16 +181,6 @@ class ImageLayout:
         if self.channels_first:
             return rows.reshape(-1, self.channels, self.height, self.width)
         return rows.reshape(-1, *self.shape).swapaxes(1, 3).swapaxes(2, 3)
-
-
-def as_array(X):
-    """Convert X to an array; arrays, data frames and sparse matrices pass unchanged."""
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-    if isinstance(X, np.ndarray) or issparse(X) or len(getattr(X, "shape", ())) == 2:
-        return X
-    return np.asarray(X)
 
 
 def _channels_first(X_shape, image_shape=None):
@@ -174,15 +204,50 @@ def _channels_first(X_shape, image_shape=None):
         )
     if len(layouts) == 1:
         return False
+    if has_ambiguous_channels(X_shape):
+        raise ValueError(
+            "The position of the channels is ambiguous: either the second or the last axis of X, "
+            f"of shape {X_shape}, may hold them. Pass image_shape, (height, width, channels) or "
+            f"(channels, height, width): {_possible_image_shapes(X_shape)}."
+        )
+    return X_shape[3] not in _CHANNEL_COUNTS
+
+
+def has_ambiguous_channels(X_shape):
+    """Tell whether images have four axes of which either the second or the last may be channels."""
+    if len(X_shape) != 4 or 0 in X_shape[1:]:
+        return False
     first, last = (X_shape[axis] in _CHANNEL_COUNTS for axis in (1, 3))
     # More channels than rows or columns would be odd: the images are rather something else.
     unlikely = not last and X_shape[1] >= min(X_shape[2:])
-    if (first and last) or unlikely:
-        raise ValueError(
-            "The position of the channels is ambiguous: either the second or the last axis of X, "
-            f"of shape {X_shape}, may hold them. Pass image_shape=(height, width, channels)."
+    return (first and last) or unlikely
+
+
+def _possible_image_shapes(X_shape):
+    """Name the value of `image_shape` for each position of the channels; tiny images lack one."""
+    shapes = {
+        axis: _height_width_channels(X_shape, channels_first)
+        for axis, channels_first in (("second", True), ("last", False))
+    }
+    return " or ".join(
+        f"image_shape={shape} if the {axis} axis holds them"
+        for axis, shape in shapes.items()
+        if ImageLayout._from_image_shape(shape).shape == shape
+    )
+
+
+def warn_of_color_rows(layout, n_features):
+    """Warn of flat rows that are read as gray images but could be square color images."""
+    side = math.isqrt(n_features // 3)
+    if side > 1 and 3 * side**2 == n_features:
+        warnings.warn(
+            f"X has {n_features} features, which are read as gray images of "
+            f"{layout.height}x{layout.width} pixels, padded. For color images, pass "
+            f"image_shape=({side}, {side}, 3) if a row holds one pixel after the other, or "
+            f"image_shape=(3, {side}, {side}) if it holds one channel after the other.",
+            UserWarning,
+            stacklevel=2,
         )
-    return not last
 
 
 def _height_width_channels(X_shape, channels_first):

@@ -79,9 +79,11 @@ class FeatureMapDisplay:
         """
         import_optional("matplotlib", cls.__name__)
         network = fitted_attribute(estimator, "module_")
-        n_images = len(as_array(X))
-        if n_images != 1:
-            raise ValueError(f"X must hold one image, as X[:1] does, got {n_images}.")
+        shape = as_array(X).shape
+        if len(shape) > 1 and shape[0] != 1:
+            raise ValueError(
+                f"X must hold one image, as X[:1] does, got {shape[0]} in the shape {shape}."
+            )
         seen, stages = {}, _stages(network)
 
         def remember(name, module, inputs, output):

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import unique_labels
 from .._compat import import_optional
 from .._inspection import prediction_confidence
 from .._validation import check_count
-from ..images import ImageLayout, as_array
+from ..images import ImageLayout, as_array, tensor_to_array
 from ._style import figure_or_new
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ class MistakesDisplay:
         n_mistakes : int, default=12
             Number of mistakes to show, at most.
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, channels), as for `DeepLeNetClassifier`.
+            (height, width), (height, width, channels) or (channels, height, width), as for
+            `DeepLeNetClassifier`.
         **plot_kwargs : dict
             Passed on to `plot`.
 
@@ -116,7 +117,7 @@ class MistakesDisplay:
         import_optional("matplotlib", cls.__name__)
         check_count("n_mistakes", n_mistakes)
         images = as_array(X)
-        labels, predictions = column_or_1d(y_true), column_or_1d(y_pred)
+        labels, predictions = column_or_1d(tensor_to_array(y_true)), column_or_1d(y_pred)
         scores = column_or_1d(confidence, dtype=float)
         check_consistent_length(images, labels, predictions, scores)
         unique_labels(labels, predictions)  # refuses a mix of strings and numbers
