@@ -219,18 +219,18 @@ def test_fit_color_rows_have_order_of_image_shape(image_shape):
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_fit_rows_of_three_times_a_square_warns_once(method):
-    X, y = np.random.default_rng(0).random((20, 27)), np.arange(20) % 2
+    X, y = np.random.default_rng(0).random((20, 48)), np.arange(20) % 2
     classes = {"classes": [0, 1]} if method == "partial_fit" else {}
     classifier = Small(max_epochs=1)
-    message = r"read as gray images of 6x6 .*\(3, 3, 3\) if .*, or image_shape=\(3, 3, 3\) if"
-    with pytest.warns(UserWarning, match="X has 27 features, which are " + message) as warnings:
+    message = r"read as gray images of 7x7 .*\(4, 4, 3\) if .*, or image_shape=\(3, 4, 4\) if"
+    with pytest.warns(UserWarning, match="X has 48 features, which are " + message) as warnings:
         getattr(classifier, method)(X, y, **classes)
     assert len(warnings) == 1
     # The suite makes any other warning an error.
     classifier.predict(X)
     classifier.score(X, y)
     classifier.partial_fit(X, y)
-    with pytest.warns(UserWarning, match="X has 27 features"):
+    with pytest.warns(UserWarning, match="X has 48 features"):
         Small(max_epochs=1).fit(pd.DataFrame(X), y)
 
 

@@ -203,7 +203,7 @@ def test_flatten_frame_with_shape_of_image_passes():
     assert ImageLayout(8, 8).flatten(frame, 64) is frame
 
 
-@pytest.mark.parametrize(("n_features", "side"), [(12, 2), (27, 3), (3072, 32), (12288, 64)])
+@pytest.mark.parametrize(("n_features", "side"), [(12, 2), (48, 4), (3072, 32), (12288, 64)])
 def test_warn_of_color_rows_three_times_a_square_warns(n_features, side):
     layout = ImageLayout.from_images(np.zeros((1, n_features)))
     message = (
@@ -214,6 +214,12 @@ def test_warn_of_color_rows_three_times_a_square_warns(n_features, side):
     )
     with pytest.warns(UserWarning, match=re.escape(message)):
         warn_of_color_rows(layout, n_features)
+
+
+def test_warn_of_color_rows_equal_sides_has_one_advice():
+    message = r"pass image_shape=\(3, 3, 3\) if a row holds one pixel after the other\.$"
+    with pytest.warns(UserWarning, match=message):
+        warn_of_color_rows(ImageLayout(6, 6), 27)
 
 
 @pytest.mark.parametrize("n_features", [0, 1, 3, 4, 64, 65, 784, 1024, 3071, 3073, 4 * 32**2])

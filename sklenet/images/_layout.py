@@ -240,11 +240,14 @@ def warn_of_color_rows(layout, n_features):
     """Warn of flat rows that are read as gray images but could be square color images."""
     side = math.isqrt(n_features // 3)
     if side > 1 and 3 * side**2 == n_features:
+        channel_wise = (
+            f", or image_shape=(3, {side}, {side}) if it holds one channel after the other"
+        )
         warnings.warn(
             f"X has {n_features} features, which are read as gray images of "
             f"{layout.height}x{layout.width} pixels, padded. For color images, pass "
-            f"image_shape=({side}, {side}, 3) if a row holds one pixel after the other, or "
-            f"image_shape=(3, {side}, {side}) if it holds one channel after the other.",
+            f"image_shape=({side}, {side}, 3) if a row holds one pixel after the other"
+            f"{channel_wise if side != 3 else ''}.",  # (3, 3, 3) only says the former
             UserWarning,
             stacklevel=2,
         )
