@@ -9,7 +9,7 @@ from skorch.history import History
 from torch import nn
 
 from sklenet.callbacks import GradientNorm
-from sklenet.training._callbacks import EarlyStopping, ValidationAccuracy
+from sklenet.training._callbacks import EarlyStopping, OneCycle, ValidationAccuracy
 
 
 class LearningRates(Callback):
@@ -47,6 +47,46 @@ def test_one_cycle_fit_raises_rate_to_lr_and_lowers_it_to_zero(digits):
 def test_one_cycle_single_step_has_positive_rate(digits):
     (rate,) = learning_rates(digits, max_epochs=1, batch_size=1000)
     assert 0 < rate < 0.01
+
+
+# WarmupStableDecay
+
+
+def test_warmup_stable_decay_fit_holds_rate_and_lowers_it_in_last_third(digits):
+    rates = learning_rates(digits, lr_schedule="warmup_stable_decay", max_epochs=6, batch_size=30)
+    assert len(rates) == 6 * 10
+    np.testing.assert_allclose(rates[:10], 0.01 * np.arange(1, 11) / 10)
+    np.testing.assert_allclose(rates[10:40], 0.01)
+    np.testing.assert_allclose(rates[40:], 0.01 * np.arange(20, 0, -1) / 20)
+
+
+def test_warmup_stable_decay_single_step_has_positive_rate(digits):
+    (rate,) = learning_rates(
+        digits, lr_schedule="warmup_stable_decay", max_epochs=1, batch_size=1000
+    )
+    assert 0 < rate <= 0.01
+
+
+def test_auto_schedule_early_stopping_lowers_rate_before_it_stops(digits):
+    recorder = LearningRates()
+    options = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 100}
+    X_train, _, y_train, _ = digits
+    classifier = Small(**options, lr=0.01, callbacks=[recorder]).fit(X_train, y_train)
+    n_epochs = classifier.n_iter_
+    assert n_epochs < 100
+    rates = np.reshape(recorder.rates, (n_epochs, -1)).max(axis=1)
+    n_held = np.count_nonzero(rates == 0.01) - 1  # the first step of the decay has the full rate
+    assert n_epochs - n_held == -(-n_held // 2)
+    scores = np.maximum.accumulate(classifier.validation_scores_)
+    assert scores[n_held - 1] < scores[n_held - 4] + 1e-3
+    assert recorder.rates[-1] < 1e-3
+
+
+def test_auto_schedule_is_one_cycle_without_early_stopping(digits):
+    rates = learning_rates(digits, batch_size=30)
+    np.testing.assert_array_equal(
+        rates, learning_rates(digits, lr_schedule="one_cycle", batch_size=30)
+    )
 
 
 def test_constant_schedule_fit_keeps_lr(digits):
@@ -119,10 +159,9 @@ def train(callback, scores, verbose=0):
 @pytest.mark.parametrize(
     ("scores", "patience", "n_epochs", "best"),
     [
-        ([0.5, 0.7, 0.6, 0.6, 0.9], 2, 4, 2),
+        ([0.5, 0.7, 0.7, 0.6, 0.9], 2, 4, 2),
         ([0.5, 0.7, 0.6, 0.8, 0.7, 0.7, 0.9], 2, 6, 4),  # an improvement resets the count
-        ([0.5, 0.50005, 0.50009, 0.9], 2, 3, 3),  # below the tolerance
-        ([0.5, 0.7, 0.7, 0.6, 0.7], 3, 5, 5),  # of equal scores the last
+        ([0.5, 0.50005, 0.50009, 0.9], 2, 3, 1),  # below the tolerance
         ([0.5, 0.4, 0.6], 1, 2, 1),
     ],
 )
@@ -133,6 +172,12 @@ def test_early_stopping_without_improvement_stops_and_restores_best(
     assert net.stop_training_ is True
     assert len(net.history) == n_epochs
     assert net.module_.weight.item() == best
+
+
+def test_early_stopping_with_schedule_restores_last_of_best():
+    net = train(EarlyStopping(3, OneCycle()), [0.5, 0.7, 0.7, 0.6, 0.7, 0.6])
+    assert len(net.history) == 5
+    assert net.module_.weight.item() == 5
 
 
 def test_early_stopping_out_of_epochs_restores_best():

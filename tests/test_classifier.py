@@ -6,6 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from threading import Event
 
 import numpy as np
 import pandas as pd
@@ -358,10 +359,10 @@ def test_fit_pixels_of_any_scale_is_as_accurate(digits, scale):
     [
         (lambda X: broken(X, np.nan), ValueError, "Input X contains NaN"),
         (lambda X: broken(X, np.inf), ValueError, "Input X contains infinity"),
-        (lambda X: X.astype(str), TypeError, "X must hold numbers, got strings such as '0'"),
+        (lambda X: X.astype(str), ValueError, "X must hold numbers, got strings such as '0'"),
         (
             lambda X: [f"{i}.png" for i in range(len(X))],
-            TypeError,
+            ValueError,
             "got file names such as '0.png'",
         ),
         (lambda X: [*X[1:], X[0, 1:]], ValueError, r"of different sizes: \(8, 8\), \(7, 8\)"),
@@ -584,6 +585,26 @@ def test_fit_weight_equals_repetition(digits):
     np.testing.assert_array_equal(weighted.predict_proba(X_test), expected.predict_proba(X_test))
 
 
+def test_fit_augmented_weight_equals_repetition(digits):
+    X_train, _, y_train, _ = digits
+    weight = np.random.default_rng(0).integers(0, 3, len(X_train))
+    repeated = np.repeat(np.arange(len(X_train)), weight)
+    options = {"augmentation": "affine", "dropout": 0.1, "early_stopping": True}
+    weighted = Small(**options).fit(X_train, y_train, sample_weight=weight)
+    expected = Small(**options).fit(X_train[repeated], y_train[repeated])
+    assert torch.equal(weights_of(weighted), weights_of(expected))
+
+
+def test_fit_equal_blank_images_do_not_harm_other_classes(digits):
+    X_train, X_test, y_train, y_test = digits
+    options = {"max_epochs": "auto", "batch_size": "auto"}
+    blanks = np.zeros((200, 8, 8), np.uint8)
+    X, y = np.concatenate([X_train, blanks]), np.append(y_train, [10] * len(blanks))
+    alone, both = Small(**options).fit(X_train, y_train), Small(**options).fit(X, y)
+    assert both.score(X_test, y_test) > alone.score(X_test, y_test) - 0.01
+    assert (both.predict(blanks) == 10).all()
+
+
 def test_fit_permuted_rows_trains_same_model(digits):
     X_train, X_test, y_train, _ = digits
     order = np.random.default_rng(0).permutation(len(X_train))
@@ -761,6 +782,76 @@ def test_fit_same_seed_trains_same_model(digits):
     assert not torch.equal(weights_of(first), weights_of(other))
 
 
+CONTAINERS = {
+    "int16": lambda X: X.astype("i2"),
+    "int64": lambda X: X.astype("i8"),
+    "uint16": lambda X: X.astype("u2"),
+    "float16": lambda X: X.astype("f2"),
+    "float32": lambda X: X.astype("f4"),
+    "float64": lambda X: X.astype("f8"),
+    "big-endian": lambda X: X.astype(">f8"),
+    "longdouble": lambda X: X.astype("longdouble"),
+    "Fortran order": np.asfortranarray,
+    "reversed": lambda X: X[::-1].copy()[::-1],
+    "list": lambda X: X.tolist(),
+    "list of arrays": list,
+    "tensor": torch.tensor,
+    "objects": lambda X: X.astype(object),
+    "rows": lambda X: X.reshape(len(X), -1),
+    "frame": lambda X: pd.DataFrame(X.reshape(len(X), -1)),
+}
+
+
+@pytest.mark.parametrize("convert", CONTAINERS.values(), ids=CONTAINERS)
+def test_fit_same_values_in_other_container_trains_same_model(digits, convert):
+    X_train, X_test, y_train, _ = digits
+    options = {"early_stopping": True, "augmentation": "affine", "max_epochs": 2}
+    expected = Small(**options).fit(X_train, y_train)
+    classifier = Small(**options).fit(convert(X_train), y_train)
+    assert torch.equal(weights_of(classifier), weights_of(expected))
+    np.testing.assert_array_equal(
+        classifier.predict_proba(convert(X_test)), expected.predict_proba(X_test)
+    )
+
+
+def test_fit_same_fractions_in_other_type_trains_same_model(digits):
+    X_train, _, y_train, _ = digits
+    X = X_train.astype("f4") / 16 - 0.5
+    expected = weights_of(Small().fit(X, y_train))
+    for dtype in ("f2", "f8", ">f4", "longdouble"):
+        assert torch.equal(weights_of(Small().fit(X.astype(dtype), y_train)), expected)
+
+
+@pytest.mark.parametrize(
+    "options", [{"dropout": 0.1, "augmentation": "affine"}, {"early_stopping": True}]
+)
+def test_fit_beside_thread_that_draws_trains_same_model(digits, options):
+    X_train, _, y_train, _ = digits
+    expected = weights_of(Small(**options).fit(X_train, y_train))
+    torch.manual_seed(3)
+    numbers = [float(torch.rand(1)) for _ in range(1000)]
+    torch.manual_seed(3)
+    drawn, is_fitted = [], Event()
+
+    def draw():
+        while not is_fitted.is_set():
+            drawn.append(float(torch.rand(1)))
+
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(draw)
+        classifier = Small(**options).fit(X_train, y_train)
+        is_fitted.set()
+        drawing.result()
+    assert torch.equal(weights_of(classifier), expected)
+    assert drawn[:1000] == numbers[: len(drawn)]
+
+
+def test_fit_random_custom_activation_is_reproducible(digits):
+    X_train, _, y_train, _ = digits
+    fitted = [Small(activation=torch.nn.RReLU).fit(X_train, y_train) for _ in range(2)]
+    assert torch.equal(*map(weights_of, fitted))
+
+
 def test_fit_keeps_global_random_states(digits):
     X_train, _, y_train, _ = digits
     torch.manual_seed(5)
@@ -793,6 +884,17 @@ def test_pickle_predicts_and_continues(digits):
         duplicate.partial_fit(X_train, y_train)
         expected = copy.deepcopy(classifier).partial_fit(X_train, y_train)
         assert torch.equal(weights_of(duplicate), weights_of(expected))
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cpu:0", torch.device("cpu", 0)])
+def test_pickle_any_spelling_of_device_predicts_the_same(digits, device):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small(device=device, precision="float32").fit(X_train, y_train)
+    for duplicate in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):
+        np.testing.assert_array_equal(
+            duplicate.predict_proba(X_test), classifier.predict_proba(X_test)
+        )
+    assert pickle.loads(pickle.dumps(classifier)).fit(X_train, y_train).n_iter_ == 3
 
 
 def test_pickle_holds_network_without_data(digits):

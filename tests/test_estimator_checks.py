@@ -12,7 +12,7 @@ from sklenet import DeepLeNetClassifier
         DeepLeNetClassifier(),
         DeepLeNetClassifier(activation="sigmoid"),
         DeepLeNetClassifier(early_stopping=True),
-        DeepLeNetClassifier(conv_channels=(6, 16), hidden_layer_sizes=(120, 84)),
+        DeepLeNetClassifier(early_stopping=True, conv_channels=(4, 8), hidden_layer_sizes=(16,)),
     ]
 )
 def test_classifier_passes_scikit_learn_check(estimator, check):

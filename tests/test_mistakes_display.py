@@ -94,7 +94,7 @@ def test_mistakes_color_rows_are_drawn_in_order_of_image_shape(image_shape):
 
 
 def test_mistakes_not_numbers_raises():
-    with pytest.raises(TypeError, match="X must hold numbers, got file names such as 'a.png'"):
+    with pytest.raises(ValueError, match="X must hold numbers, got file names such as 'a.png'"):
         display(["a.png"] * 5)
 
 

@@ -84,7 +84,7 @@ def test_pixel_scaler_one_image_raises(shape, one):
     ("X", "error", "message"),
     [
         ([np.zeros((8, 8)), np.zeros((9, 8))], ValueError, "of different sizes: .8, 8., .9, 8."),
-        (["a.png"], TypeError, "X must hold numbers, got file names such as 'a.png'"),
+        (["a.png"], ValueError, "X must hold numbers, got file names such as 'a.png'"),
         (None, TypeError, "X must be an array, .* got None"),
         (np.zeros((2, 2), "datetime64[D]"), TypeError, "X must hold numbers, got the dtype"),
     ],

@@ -1,6 +1,8 @@
 """The experiments of `benchmarks/speed`: they run on small data, and they count right."""
 
 import json
+import os
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,7 @@ from benchmarks import __main__ as command
 from benchmarks import lab
 from benchmarks.speed import (
     EXPERIMENTS,
+    busy_machine,
     prediction_speed,
     scaling,
     time_to_accuracy,
@@ -32,6 +35,7 @@ SMALL = {
     "prediction_speed": [
         *("--n-train", "100", "--n-predict", "300", "--rounds", "2", "--calls", "3"),
     ],
+    "busy_machine": ["--n-train", "100", "--rounds", "1"],
     "scaling": ["--sizes", "100", "200", "--search-size", "100", "--rounds", "2"],
 }
 by_name = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
@@ -53,6 +57,25 @@ def run(tmp_path, monkeypatch):
     contenders = ("deep_lenet, fast", "svm", "knn")
     monkeypatch.setattr(time_to_accuracy, "CONTENDERS", contenders)
     return run
+
+
+@pytest.mark.slow
+def test_busy_machine_small_run_measures_each_load(run):
+    rows, page = run("busy_machine")
+    assert set(zip(rows.load, rows.contender, strict=True)) == {
+        (load, contender) for load in busy_machine.LOADS for contender in busy_machine.CONTENDERS
+    }
+    assert (rows.n_threads[rows.contender == "one thread"] == 1).all()
+    assert (rows[["fit_seconds", "predict_seconds"]] > 0).all().all()
+    assert page.count("| idle") == page.count("| busy") == 3
+
+
+def test_busy_processes_run_until_left():
+    with busy_machine.busy_processes(2):
+        start = os.times()
+        time.sleep(0.2)
+    # The times of children count when they have ended.
+    assert os.times().children_user > start.children_user
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
 """Experiments on the time and the memory that training and prediction take."""
 
-from . import prediction_speed, scaling, time_to_accuracy, training_speed
+from . import busy_machine, prediction_speed, scaling, time_to_accuracy, training_speed
 
 EXPERIMENTS = [
     time_to_accuracy.experiment,
     training_speed.experiment,
     prediction_speed.experiment,
     scaling.experiment,
+    busy_machine.experiment,
 ]

@@ -180,10 +180,10 @@ def _refuse_text(items, name, is_column):
     if text is None:
         return
     if is_column and all(isinstance(item, (*_TEXT, float, NoneType)) for item in items):
-        raise TypeError(
+        raise ValueError(
             f"{name} must hold numbers, got file names such as {_example(text)}. {_READ_FILES}"
         )
-    raise TypeError(f"{name} must hold numbers, got strings such as {_example(text)}.")
+    raise ValueError(f"{name} must hold numbers, got strings such as {_example(text)}.")
 
 
 def _refusal(X, name):

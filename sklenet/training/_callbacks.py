@@ -121,7 +121,8 @@ class EarlyStopping(Callback):
         score = net.history[-1, "valid_acc"]
         improves = score > self.best_score_ + self.tol
         self.n_misses_ = 0 if improves else self.n_misses_ + 1
-        if score >= self.best_score_:  # of equal scores the last: it has trained longer
+        # Of equal scores the last is better where the learning rate has fallen.
+        if improves or (self.schedule is not None and score >= self.best_score_):
             self.best_score_, self.best_epoch_ = score, net.history[-1, "epoch"]
             self.best_weights_ = deepcopy(net.module_.state_dict())
         if self.n_misses_ == self.patience:

@@ -26,7 +26,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,15 +71,12 @@ class Recipe:
         A partial training is one epoch at a constant learning rate.
         """
         given = SimpleNamespace(**parameters)
-        hidden_layer_sizes = given.hidden_layer_sizes
-        if isinstance(hidden_layer_sizes, Integral):
-            hidden_layer_sizes = (hidden_layer_sizes,)
         network = {
             "activation": given.activation,
             "conv_channels": check_sizes("conv_channels", given.conv_channels),
             "kernel_size": given.kernel_size,
             "pooling": given.pooling,
-            "hidden_layer_sizes": check_sizes("hidden_layer_sizes", hidden_layer_sizes),
+            "hidden_layer_sizes": check_sizes("hidden_layer_sizes", given.hidden_layer_sizes),
             "dropout": given.dropout,
         }
         weight_decay, precision = given.weight_decay, given.precision
