@@ -122,8 +122,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     lr_schedule : {"auto", "one_cycle", "warmup_stable_decay", "constant"}, default="auto"
         Learning rate schedule of a fit. "one_cycle" raises the rate to `lr` and lowers it to zero,
         batch by batch [3]_. "warmup_stable_decay" holds it at `lr` in between and lowers it in the
-        last third of the epochs, with `early_stopping` from the epoch on in which the validation
-        accuracy no longer improves. "auto" is the latter with `early_stopping`, else the former.
+        last third of the epochs; `early_stopping` may begin that third. "auto" is the latter with `early_stopping`, else the former.
     batch_size : int or "auto", default="auto"
         Images in a batch. "auto" is the largest power of two up to the square root of the number
         of images, from 16 to 512.
@@ -135,9 +134,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         each epoch: more accurate where such changes preserve the class, and slower.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
-        it does not improve for `n_iter_no_change` epochs; "warmup_stable_decay" then first lowers
-        the learning rate to zero. The weights of the best epoch are restored, of equal ones those
-        of the last.
+        it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
+        loss does not improve either, and lowers the learning rate to zero before it stops. The
+        weights of the best epoch are restored.
     validation_fraction : float, default=0.1
         Share of the training data that is held out; used with `early_stopping` only.
     n_iter_no_change : int, default=5

@@ -104,7 +104,8 @@ class ValidationAccuracy(Callback):
 class EarlyStopping(Callback):
     """Stop when ``valid_acc`` no longer improves, and restore the weights of the best epoch.
 
-    A schedule that decays does so first.
+    `WarmupStableDecay` decays first, when ``valid_loss`` no longer improves either: on few images
+    the accuracy soon reaches its maximum.
     """
 
     tol = 1e-4
@@ -115,24 +116,25 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, net, **kwargs):
         self.best_score_, self.best_epoch_, self.best_weights_ = -float("inf"), 0, None
-        self.n_misses_ = 0
+        self.n_misses_, self.best_loss_ = 0, float("inf")
 
     def on_epoch_end(self, net, **kwargs):
-        score = net.history[-1, "valid_acc"]
+        score, decays = net.history[-1, "valid_acc"], isinstance(self.schedule, WarmupStableDecay)
         improves = score > self.best_score_ + self.tol
-        self.n_misses_ = 0 if improves else self.n_misses_ + 1
         # Of equal scores the last is better where the learning rate has fallen.
         if improves or (self.schedule is not None and score >= self.best_score_):
             self.best_score_, self.best_epoch_ = score, net.history[-1, "epoch"]
             self.best_weights_ = deepcopy(net.module_.state_dict())
+        if decays and net.history[-1, "valid_loss"] < self.best_loss_:
+            self.best_loss_, improves = net.history[-1, "valid_loss"], True
+        self.n_misses_ = 0 if improves else self.n_misses_ + 1
         if self.n_misses_ == self.patience:
-            action = "Stopping"
-            if isinstance(self.schedule, WarmupStableDecay):
-                action = "Lowering the learning rate"
+            if decays:
                 self.schedule.begin_decay(net)
             else:
                 net.stop_training_ = True
             if net.verbose:
+                action = "Lowering the learning rate" if decays else "Stopping"
                 print(f"{action}: valid_acc has not improved in the last {self.patience} epochs.")
 
     def on_train_end(self, net, **kwargs):
