@@ -122,7 +122,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     lr_schedule : {"auto", "one_cycle", "warmup_stable_decay", "constant"}, default="auto"
         Learning rate schedule of a fit. "one_cycle" raises the rate to `lr` and lowers it to zero,
         batch by batch [3]_. "warmup_stable_decay" holds it at `lr` in between and lowers it in the
-        last third of the epochs; `early_stopping` may begin that third. "auto" is the latter with `early_stopping`, else the former.
+        last third of the epochs; `early_stopping` may begin that third. "auto" is the latter with
+        `early_stopping`, else the former.
     batch_size : int or "auto", default="auto"
         Images in a batch. "auto" is the largest power of two up to the square root of the number
         of images, from 16 to 512.
