@@ -137,7 +137,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
         loss does not improve either, and lowers the learning rate to zero before it stops. The
-        weights of the best epoch are restored.
+        weights of the best epoch are restored; with a schedule that lowers the learning rate, those
+        of the last epoch whose accuracy is within a standard error of the best.
     validation_fraction : float, default=0.1
         Share of the training data that is held out; used with `early_stopping` only.
     n_iter_no_change : int, default=5

@@ -110,6 +110,8 @@ class FakeNet:
         epoch = len(self.history) + 1
         self.history.new_epoch()
         self.history.record("epoch", epoch)
+        self.history.new_batch()
+        self.history.record_batch("valid_batch_size", 100)
         nn.init.constant_(self.module_.weight, epoch)
 
 
@@ -174,10 +176,18 @@ def test_early_stopping_without_improvement_stops_and_restores_best(
     assert net.module_.weight.item() == best
 
 
-def test_early_stopping_with_schedule_restores_last_of_best():
-    net = train(EarlyStopping(3, OneCycle()), [0.5, 0.7, 0.7, 0.6, 0.7, 0.6])
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ([0.5, 0.7, 0.7, 0.6, 0.7], 5),  # of equal scores the last
+        ([0.5, 0.7, 0.6, 0.66, 0.6], 4),  # the standard error of 0.7 is 0.045
+        ([0.9, 1.0, 0.99, 0.97, 0.97], 3),  # that of 1 is 0.013 rather than 0
+    ],
+)
+def test_early_stopping_with_schedule_restores_last_within_standard_error(scores, kept):
+    net = train(EarlyStopping(3, OneCycle()), scores)
     assert len(net.history) == 5
-    assert net.module_.weight.item() == 5
+    assert net.module_.weight.item() == kept
 
 
 def test_early_stopping_out_of_epochs_restores_best():

@@ -121,9 +121,14 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, net, **kwargs):
         score, decays = net.history[-1, "valid_acc"], isinstance(self.schedule, WarmupStableDecay)
         improves = score > self.best_score_ + self.tol
-        # Of equal scores the last is better where the learning rate has fallen.
-        if improves or (self.schedule is not None and score >= self.best_score_):
-            self.best_score_, self.best_epoch_ = score, net.history[-1, "epoch"]
+        if improves:
+            self.best_score_ = score
+        falls = self.schedule is not None
+        # Of scores within a standard error the last is better where the learning rate falls.
+        if improves or (
+            falls and score >= self.best_score_ - _standard_error(self.best_score_, net)
+        ):
+            self.best_epoch_ = net.history[-1, "epoch"]
             self.best_weights_ = deepcopy(net.module_.state_dict())
         if decays and net.history[-1, "valid_loss"] < self.best_loss_:
             self.best_loss_, improves = net.history[-1, "valid_loss"], True
@@ -143,6 +148,19 @@ class EarlyStopping(Callback):
             if net.verbose and self.best_epoch_ != net.history[-1, "epoch"]:
                 print(f"Restoring the weights of epoch {self.best_epoch_}.")
         self.best_weights_ = None
+
+
+def _standard_error(accuracy, net):
+    """Compute that of an accuracy on the validation data, which is not zero for one of 1.
+
+    It is that of two more right and two more wrong samples (Agresti and Coull, "Approximate is
+    better than 'exact' for interval estimation of binomial proportions", The American Statistician
+    52(2), 1998).
+    """
+    batches = net.history[-1, "batches"]
+    n_samples = sum(batch.get("valid_batch_size", 0) for batch in batches)
+    share = (accuracy * n_samples + 2) / (n_samples + 4)
+    return math.sqrt(share * (1 - share) / (n_samples + 4))
 
 
 class GradientNorm(Callback):
