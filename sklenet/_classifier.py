@@ -25,6 +25,7 @@ from ._threads import AdaptiveThreads
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
     check_callbacks,
+    check_count,
     check_discrete,
     check_label_types,
     encode_target,
@@ -168,8 +169,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         the first step and needs a C++ compiler on a CPU; it pays for long fits on GPUs.
     n_threads : int or "auto", default="auto"
         Number of PyTorch's threads on the CPU. "auto" starts with PyTorch's own number and adapts
-        it while other processes take the cores: their number is then not reproducible, nor are the
-        last digits of the weights. See `n_threads_`.
+        it while other processes take the cores: the numbers, and with them the last digits of the
+        weights, are then not reproducible. `n_threads_` has them. With `compile` it does not adapt.
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Called in training, as in skorch; tuples of a name and a callback are also accepted. A batch
         is ``({"images": ..., "sample_weight": ...}, target)``, where a target is a position in
@@ -196,9 +197,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         (height, width, channels) of the images.
     n_iter_ : int
         Number of epochs. One that was not finished counts if it is the only one.
-    n_threads_ : int
-        Number of threads of the last step of the training. Where those of the epochs,
-        ``history_[:, "n_threads"]``, are all the same, it is the `n_threads` that repeats the fit.
+    n_threads_ : list of int
+        Numbers of threads that the last fit used; a single one is the `n_threads` that repeats it.
     loss_ : float
         Mean training loss of the last epoch, in nats.
     loss_curve_ : list of float
@@ -369,7 +369,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
     image_shape_: tuple[int, int, int]
     n_iter_: int
-    n_threads_: int
+    n_threads_: list[int]
     loss_: float
     loss_curve_: list[float]
     validation_scores_: list[float]
@@ -465,6 +465,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             ``class_weight="balanced"``.
         TypeError
             If X is sparse or does not hold numbers.
+        KeyboardInterrupt
+            If it is interrupted by Ctrl-C; a classifier that was fitted before keeps its model.
         AttributeError
             With ``early_stopping=True``: a single pass cannot stop early.
         """
@@ -620,6 +622,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         rows = self.preprocessor_.layout.flatten(as_array(X), self.n_features_in_)
         rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
+        if self.n_threads != "auto":
+            check_count("n_threads", self.n_threads)
         with AdaptiveThreads(self.n_threads) as threads:
             logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device, threads)
         logits = logits.double()
@@ -707,7 +711,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             )
             n_epochs_before = 0 if previous is None else len(previous.history_)
             # Less than an epoch does not replace a model, but it is better than none.
-            evidence = "train_batch_count" if hasattr(self, "net_") else "train_loss"
+            evidence = "dur" if hasattr(self, "net_") else "train_loss"
             is_trained = any(evidence in epoch for epoch in net.history_[n_epochs_before:])
             if interrupts.arrived() and not is_trained:
                 raise KeyboardInterrupt
@@ -716,10 +720,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             self.image_shape_ = layout.shape
             self.preprocessor_ = preprocessor
             self._random_state = random_state
-            self.n_threads_ = threads.n_threads
             self._summarize(net.history_, n_epochs_before)
-            if interrupts.arrived():
-                raise TrainingInterrupted
+        self.n_threads_ = sorted(threads.used)
+        if interrupts.arrived():
+            raise TrainingInterrupted
 
     def _summarize(self, history, n_epochs_before):
         """Set the attributes that describe the training, from its history."""

@@ -13,9 +13,10 @@ class TrainingInterrupted(Exception):
 class Interrupts:
     """Tell an interruption by the user (SIGINT) from a `KeyboardInterrupt` of a callback.
 
-    In the main thread it takes the place of the handler of SIGINT until it is left. Deferred, the
-    first interruption waits until `arrived` is called and the second is handed on at once; else
-    each is handed on at once. Handed on to Python's handler it raises `KeyboardInterrupt`.
+    In the main thread it replaces the handler of SIGINT until it is left. With `deferred`, the
+    first signal waits for `arrived`, which is also to be asked after leaving. The second signal,
+    and any without `deferred`, goes to the previous handler at once; Python's handler raises
+    `KeyboardInterrupt`.
     """
 
     def __init__(self, deferred=True):
@@ -35,14 +36,11 @@ class Interrupts:
                 signal.signal(signal.SIGINT, self._handle)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, error, *details):
         if self._handler is not None and signal.getsignal(signal.SIGINT) == self._handle:
             signal.signal(signal.SIGINT, self._handler)
-        if self._pending is not None:
+        if self._pending is not None and error is not None:
             self._deliver(*self._pending)
-
-    def __reduce__(self):
-        return Interrupts, (self._deferred,)  # a copy waits for nothing
 
     def arrived(self):
         """Return whether the user has interrupted, after handing on what waits."""

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import contextmanager
+from threading import Lock, local
 from time import perf_counter, process_time, thread_time
 
 import numpy as np
@@ -23,17 +24,23 @@ class AdaptiveThreads:
     If the threads get less of the cores than they ask for, fewer are tried, later more again, and
     the number with which a step takes less time is kept.
 
-    Enter it, then enter `step` for each of many equal computations. Leaving restores PyTorch's
-    number.
+    Enter it, then enter `step` for each of many equal computations; `used` are their numbers of
+    threads. Leaving restores PyTorch's number.
     """
+
+    _lock = Lock()
+    _n_entered = 0
+    _original = 0  # PyTorch's number before any was entered
+    _nested = local()
 
     def __init__(self, n_threads="auto"):
         self._asked = n_threads
 
     def __enter__(self):
-        self._before = torch.get_num_threads()
+        self._before = self._enter()
         self._use(self._before if self._asked == "auto" else self._asked)
         self._most = self.n_threads
+        self.used, self._is_warm = set(), False
         self._trial = None  # number of threads and seconds of a step before the trial
         self._patience, self._next_trial = _PATIENCE, -math.inf
         self._used, self._n_steps = np.zeros(3), 0
@@ -41,12 +48,32 @@ class AdaptiveThreads:
 
     def __exit__(self, *error):
         self._use(self._before)
+        self.used = self.used or {self._most}
+        self._nested.depth -= 1
+        with self._lock:
+            AdaptiveThreads._n_entered -= 1
+
+    def _enter(self):
+        """Return the number to restore.
+
+        A thread that calls PyTorch for the first time starts with what another one has set.
+        """
+        depth = getattr(self._nested, "depth", 0)
+        self._nested.depth = depth + 1
+        with self._lock:
+            if self._n_entered == 0:
+                AdaptiveThreads._original = torch.get_num_threads()
+            AdaptiveThreads._n_entered += 1
+            return torch.get_num_threads() if depth else self._original
 
     @contextmanager
     def step(self):
         """Time a step; after some of them, decide on the number of threads."""
-        if self._asked != "auto" or self._most == 1:
+        self.used.add(self.n_threads)
+        # The first step also allocates memory and creates kernels.
+        if self._asked != "auto" or self._most == 1 or not self._is_warm:
             yield
+            self._is_warm = True
             return
         start = _clocks()
         yield

@@ -213,6 +213,14 @@ def test_early_stopping_verbose_prints_reason_and_epoch(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_early_stopping_with_decay_says_once_that_rate_falls(digits, capsys):
+    X_train, _, y_train, _ = digits
+    options = {"early_stopping": True, "n_iter_no_change": 1, "max_epochs": 30, "verbose": 1}
+    Small(**options).fit(X_train, y_train)
+    expected = "Lowering the learning rate: neither valid_acc nor valid_loss has improved"
+    assert capsys.readouterr().out.count(expected) == 1
+
+
 def test_early_stopping_trained_keeps_no_weights():
     callback = EarlyStopping(1)
     train(callback, [0.5, 0.4])

@@ -843,6 +843,7 @@ def test_fit_beside_thread_that_draws_trains_same_model(digits, options):
         is_fitted.set()
         drawing.result()
     assert torch.equal(weights_of(classifier), expected)
+    assert drawn
     assert drawn[:1000] == numbers[: len(drawn)]
 
 

@@ -75,6 +75,14 @@ def test_merge_equal_values_of_any_type_have_one_order(values):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_merge_row_without_weight_does_not_change_order():
+    rows = np.random.default_rng(0).integers(0, 9, (20, 4)).astype(float)
+    expected, _ = merge_repeated_rows(rows, np.zeros(20, int), np.ones(20))
+    with_fraction = np.append(rows, [[0.1] * 4], axis=0)
+    index, _ = merge_repeated_rows(with_fraction, np.zeros(21, int), np.append(np.ones(20), 0))
+    np.testing.assert_array_equal(index, expected)
+
+
 def test_merge_negative_zero_equals_zero():
     index, _ = merge_repeated_rows(
         np.array([[0.0, 0.5], [-0.0, 0.5]]), np.zeros(2, int), np.ones(2)

@@ -1,7 +1,5 @@
 """Ctrl-C: `Interrupts`, and what it leaves of a fit, a search and a comparison."""
 
-import copy
-import pickle
 import signal
 import subprocess
 import sys
@@ -15,6 +13,8 @@ from skorch.callbacks import Callback
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 
 from sklenet._interrupts import Interrupts
+from sklenet._threads import AdaptiveThreads
+from sklenet.callbacks import GradientNorm
 from sklenet.comparison import compare_methods
 
 
@@ -96,12 +96,10 @@ def test_interrupts_ignored_signal_stays_ignored():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_interrupts_copies_wait_for_nothing():
+def test_interrupts_arrived_after_last_question_is_known_after_leaving():
     with Interrupts() as interrupts:
         press_ctrl_c()
-        for copied in (pickle.loads(pickle.dumps(interrupts)), copy.deepcopy(interrupts)):
-            assert not copied.arrived()
-        assert interrupts.arrived()
+    assert interrupts.arrived()
 
 
 # fit
@@ -155,6 +153,40 @@ def test_fit_interrupted_is_fitted_as_far_as_trained(digits, hook, call, n_epoch
     stopped = Small(early_stopping=early_stopping, callbacks=[Interrupt(hook, call, stop)])
     stopped.fit(X_train, y_train)
     assert stopped.n_iter_ == n_epochs
+
+
+class ThreadsOfInterrupted(AdaptiveThreads):
+    """Press Ctrl-C when the training has ended."""
+
+    def __exit__(self, *error):
+        press_ctrl_c()
+        super().__exit__(*error)
+
+
+def test_fit_interrupted_at_its_end_is_fitted(digits, monkeypatch):
+    X_train, X_test, y_train, _ = digits
+    classifier = Small()
+    with monkeypatch.context() as patch:
+        patch.setattr("sklenet._classifier.AdaptiveThreads", ThreadsOfInterrupted)
+        with pytest.raises(KeyboardInterrupt):
+            classifier.fit(X_train, y_train)
+    assert classifier.n_iter_ == 3
+    assert len(classifier.predict(X_test)) == len(X_test)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_batch_begin"])
+def test_fit_stopped_before_first_step_calls_all_callbacks(digits, hook):
+    class Ends(Callback):
+        def on_train_end(self, net, **kwargs):
+            ended.append(net)
+
+    X_train, _, y_train, _ = digits
+    ended = []
+    callbacks = [Interrupt(hook, 1, stop), GradientNorm(), Ends()]
+    classifier = Small(early_stopping=True, callbacks=callbacks).fit(X_train, y_train)
+    assert ended == [classifier.net_]
+    assert classifier.n_iter_ == len(classifier.history_) == 0
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_batch_begin"])

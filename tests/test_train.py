@@ -6,6 +6,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sklenet import DeepLeNetClassifier, ImageLayout, ImagePreprocessor
+from sklenet._interrupts import Interrupts
 from sklenet.training import Recipe, TrainingSet, fit_network
 
 SMALL = {
@@ -42,6 +43,8 @@ def fit(digits):
             verbose=0,
             previous=previous,
             with_optimizer=with_optimizer,
+            interrupts=Interrupts(),
+            threads=None,
         )
 
     return fit

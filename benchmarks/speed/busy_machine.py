@@ -54,7 +54,11 @@ def time_calls(X, X_test, y, n_busy, n_threads):
         classifier.predict(X_test)
         predicted = time.perf_counter()
     times = {"fit_seconds": fitted - start, "predict_seconds": predicted - fitted}
-    return times | {"n_threads": classifier.n_threads_, "n_predict": len(X_test)}
+    return times | {
+        "n_threads": classifier.n_threads_[0],
+        "epochs": EPOCHS,
+        "n_predict": len(X_test),
+    }
 
 
 @contextmanager
@@ -65,7 +69,7 @@ def busy_processes(number):
     try:
         for process in processes:
             process.stdout.readline()  # it runs
-        yield
+        yield processes
     finally:
         for process in processes:
             process.kill()

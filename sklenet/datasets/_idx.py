@@ -117,8 +117,8 @@ def load_idx_folder(
     if folder.is_file():
         raise NotADirectoryError(f"path must be a folder, got the file {folder}.")
     train_images, test_images, train_labels, test_labels = _find_data_set(folder, split)
-    X_train, y_train = _load_split(train_images, train_labels)
-    X_test, y_test = _load_split(test_images, test_labels)
+    X_train, y_train = _load_images_and_labels(train_images, train_labels)
+    X_test, y_test = _load_images_and_labels(test_images, test_labels)
     return X_train, X_test, y_train, y_test
 
 
@@ -265,7 +265,7 @@ def _describe_content(folder):
     return ", ".join(names[:_N_LISTED]) + more or "nothing"
 
 
-def _load_split(images_path, labels_path):
+def _load_images_and_labels(images_path, labels_path):
     """Load the images and the labels of the training or of the test set."""
     X, y = load_idx(images_path), load_idx(labels_path)
     if X.ndim != 3:

@@ -74,7 +74,7 @@ def fetch_mnist(
     -----
     The files are called ``train-images-idx3-ubyte``, ``t10k-images-idx3-ubyte``,
     ``train-labels-idx1-ubyte`` and ``t10k-labels-idx1-ubyte``. Each may be gzipped, may end in
-    ``.gz``, may have ``test`` instead of ``t10k`` and may be spelt with a dot before ``idx``
+    ``.gz``, may have ``test`` instead of ``t10k`` and may be spelled with a dot before ``idx``
     instead of the hyphen.
 
     OpenML's copy is read by scikit-learn's parser ``"liac-arff"``, which is slower than the one of

@@ -50,7 +50,7 @@ def as_array(X: Any, name: str = "X") -> Any:
     if not _is_array_like(X):
         raise TypeError(_refusal(X, name))
     if _is_frame(X):
-        # It stays a frame for its feature names. Only columns that are not numeric are converted.
+        # It stays a frame for its feature names; scikit-learn converts other columns later.
         dtypes = getattr(X, "dtypes", [None])
         if not all(getattr(dtype, "kind", None) in _NUMERIC_KINDS for dtype in dtypes):
             _as_numbers(np.asarray(X), name)

@@ -14,7 +14,7 @@ class Dropout(nn.Dropout):
         self.generator = generator
 
     def forward(self, x):
-        # A compiled network has no random numbers of a given generator.
+        # `torch.compile` does not support a generator.
         if self.generator is None or not self.training or torch.compiler.is_compiling():
             return super().forward(x)
         # Drawn on the CPU, so that it is the same for every device.

@@ -32,7 +32,7 @@ class OneCycle(Callback):
             self.is_first_ = False
 
     def on_train_end(self, net, **kwargs):
-        del self.scheduler_
+        self.scheduler_ = None
 
 
 class WarmupStableDecay(Callback):
@@ -84,6 +84,9 @@ LR_SCHEDULES = {
 class ValidationAccuracy(Callback):
     """Record the weighted accuracy on the validation data as ``valid_acc``."""
 
+    def on_train_begin(self, net, **kwargs):
+        self.correct_, self.weight_ = [], []
+
     def on_epoch_begin(self, net, **kwargs):
         self.correct_, self.weight_ = [], []
 
@@ -119,28 +122,32 @@ class EarlyStopping(Callback):
         self.n_misses_, self.best_loss_ = 0, float("inf")
 
     def on_epoch_end(self, net, **kwargs):
-        score, decays = net.history[-1, "valid_acc"], isinstance(self.schedule, WarmupStableDecay)
-        improves = score > self.best_score_ + self.tol
-        if improves:
+        epoch, schedule = net.history[-1], self.schedule
+        score, may_decay = epoch["valid_acc"], isinstance(schedule, WarmupStableDecay)
+        is_record = score > self.best_score_ + self.tol
+        if is_record:
             self.best_score_ = score
-        falls = self.schedule is not None
         # Of scores within a standard error the last is better where the learning rate falls.
-        if improves or (
-            falls and score >= self.best_score_ - _standard_error(self.best_score_, net)
-        ):
-            self.best_epoch_ = net.history[-1, "epoch"]
+        margin = 0.0 if schedule is None else _standard_error(self.best_score_, epoch)
+        if is_record or (margin and score >= self.best_score_ - margin):
+            self.best_epoch_ = epoch["epoch"]
             self.best_weights_ = deepcopy(net.module_.state_dict())
-        if decays and net.history[-1, "valid_loss"] < self.best_loss_:
-            self.best_loss_, improves = net.history[-1, "valid_loss"], True
-        self.n_misses_ = 0 if improves else self.n_misses_ + 1
-        if self.n_misses_ == self.patience:
-            if decays:
-                self.schedule.begin_decay(net)
-            else:
-                net.stop_training_ = True
-            if net.verbose:
-                action = "Lowering the learning rate" if decays else "Stopping"
-                print(f"{action}: valid_acc has not improved in the last {self.patience} epochs.")
+        has_improved = is_record
+        if may_decay and epoch["valid_loss"] < self.best_loss_:
+            self.best_loss_, has_improved = epoch["valid_loss"], True
+        self.n_misses_ = 0 if has_improved else self.n_misses_ + 1
+        if self.n_misses_ < self.patience:
+            return
+        if not may_decay:
+            net.stop_training_ = True
+            self._report(net, "Stopping: valid_acc has not")
+        elif schedule.decay_ is None:
+            schedule.begin_decay(net)
+            self._report(net, "Lowering the learning rate: neither valid_acc nor valid_loss has")
+
+    def _report(self, net, finding):
+        if net.verbose:
+            print(f"{finding} improved in the last {self.patience} epochs.")
 
     def on_train_end(self, net, **kwargs):
         if self.best_weights_ is not None:
@@ -150,15 +157,14 @@ class EarlyStopping(Callback):
         self.best_weights_ = None
 
 
-def _standard_error(accuracy, net):
-    """Compute that of an accuracy on the validation data, which is not zero for one of 1.
+def _standard_error(accuracy, epoch):
+    """Compute the standard error of a validation accuracy.
 
-    It is that of two more right and two more wrong samples (Agresti and Coull, "Approximate is
-    better than 'exact' for interval estimation of binomial proportions", The American Statistician
-    52(2), 1998).
+    Two right and two wrong samples are added, so that it is positive at an accuracy of 1 (Agresti
+    and Coull, "Approximate is better than 'exact' for interval estimation of binomial proportions",
+    The American Statistician 52(2), 1998).
     """
-    batches = net.history[-1, "batches"]
-    n_samples = sum(batch.get("valid_batch_size", 0) for batch in batches)
+    n_samples = sum(batch.get("valid_batch_size", 0) for batch in epoch["batches"])
     share = (accuracy * n_samples + 2) / (n_samples + 4)
     return math.sqrt(share * (1 - share) / (n_samples + 4))
 
@@ -184,6 +190,9 @@ class GradientNorm(Callback):
     >>> list(classifier.fit(X[:200], y[:200]).history_[0, "event_gradient_norm"])
     ['C1', 'C3', 'F5', 'F6', 'output']
     """
+
+    def on_train_begin(self, net, **kwargs):
+        self.squares_ = {}
 
     def on_epoch_begin(self, net, **kwargs):
         self.squares_ = {}

@@ -88,7 +88,7 @@ class ImageDataset(Dataset):
     """A training set as inputs of the network, on the device of its `rows`; indexed by batches.
 
     A batch is ``({"images": ..., "sample_weight": ...}, target)``; the weights have a mean of one.
-    Of samples that are drawn as often as their weights say, each weight is one.
+    `RandomBatches` replaces the weights by ones, because it samples by weight.
     """
 
     def __init__(self, training_set, preprocessor, rows):
@@ -183,7 +183,7 @@ def merge_repeated_rows(rows, target, sample_weight):
     fitted on them does not depend on the order of the data nor on their type.
     """
     kept = np.flatnonzero(sample_weight)
-    dtype = _smallest_exact_dtype(rows)
+    dtype = _smallest_exact_dtype(rows, kept)
     # A digest of 128 bits represents the row: a collision would take about 2**64 rows.
     digests = np.array(
         [
@@ -200,10 +200,10 @@ def merge_repeated_rows(rows, target, sample_weight):
     return kept[first], np.bincount(inverse, weights=sample_weight[kept])
 
 
-def _smallest_exact_dtype(rows):
-    """Return the first of uint8, float32 and float64 that holds all values exactly, or float64."""
+def _smallest_exact_dtype(rows, kept):
+    """Return the first of uint8, float32 and float64 that holds all kept rows exactly."""
     for dtype in map(np.dtype, ("u1", "<f4")):
-        if rows.dtype == dtype or all(_is_exact(chunk, dtype) for chunk in _chunks(rows)):
+        if rows.dtype == dtype or all(_is_exact(rows[part], dtype) for part in _chunks(kept)):
             return dtype
     return np.dtype("<f8")
 

@@ -1,7 +1,7 @@
 """The skorch net: precision, weighted loss and training loop."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import copy, deepcopy
 from inspect import signature
 from typing import Any
@@ -73,16 +73,26 @@ class ImageClassifierNet(NeuralNetClassifier):
             )
         return self
 
-    def fit_loop(self, X, y=None, interrupts=None, threads=None, **kwargs):
-        """Train until the epochs are over, the user interrupts or a callback ends the training.
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train with `fit_loop`, which a `KeyboardInterrupt` ends, as skorch's callbacks raise it."""
+        if not self.initialized_:
+            self.initialize()
+        self.stop_training_ = False
+        with suppress(KeyboardInterrupt):
+            self.notify("on_train_begin", X=X, y=y)
+            self.fit_loop(X, y, **fit_params)
+        with suppress(KeyboardInterrupt):
+            self.notify("on_train_end", X=X, y=y)
+        return self
 
-        A callback sets `stop_training_`, or raises `KeyboardInterrupt` as those of skorch do.
-        """
+    def fit_loop(self, X, y=None, interrupts=None, threads=None, **kwargs):
+        """Train until the epochs are over, the user interrupts or a callback ends the training."""
         interrupts = interrupts or Interrupts()
-        is_on_cpu = torch.device(self.device).type == "cpu"
-        measured = threads.step if threads and is_on_cpu else nullcontext
+        # A compiled network is compiled for a number of threads.
+        adapts = threads and torch.device(self.device).type == "cpu" and not self.compiled
+        measured = threads.step if adapts else nullcontext
         raise_mmap_threshold()
-        self.stop_training_, n_epochs_before = False, len(self.history)
+        n_epochs_before = len(self.history)
         dataset_train, dataset_valid = self.get_split_datasets(X)
         batches_train = self.get_iterator(dataset_train, training=True)
         batches_valid = None if dataset_valid is None else self.get_iterator(dataset_valid)
@@ -98,16 +108,15 @@ class ImageClassifierNet(NeuralNetClassifier):
                         return self.train_step(batch)
 
                 for _ in range(self.max_epochs):
+                    if self.stop_training_ or interrupts.arrived():
+                        break
                     self.notify("on_epoch_begin", **datasets)
                     self.run_single_epoch(batches_train, True, "train", train_step)
                     self.run_single_epoch(batches_valid, False, "valid", self.validation_step)
-                    self.history.record("n_threads", torch.get_num_threads())
                     self.notify("on_epoch_end", **datasets)
-                    if self.stop_training_ or interrupts.arrived():
-                        break
         except KeyboardInterrupt:
             self._drop_unfinished_epoch(n_epochs_before)
-            raise  # skorch catches it and ends the training
+            raise
         except compilation_error() as error:
             raise _cannot_compile(error) from error
         finally:
@@ -135,6 +144,8 @@ class ImageClassifierNet(NeuralNetClassifier):
 
     def _drop_unfinished_epoch(self, n_epochs_before):
         """Drop the last epoch if it was not finished, but keep the first one that has a loss."""
+        if len(self.history) == n_epochs_before:
+            return
         epoch = self.history[-1]
         done = [batch for batch in epoch["batches"] if "train_loss" in batch]
         if "train_loss" in epoch:

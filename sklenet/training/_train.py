@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from skorch.helper import predefined_split
 
-from .._interrupts import Interrupts
 from .._torch import seeded_torch
 from ..images import AUGMENTATIONS, to_device
 from ..network import DeepLeNet, Dropout
@@ -30,8 +29,8 @@ def fit_network(
     verbose,
     previous,
     with_optimizer,
-    interrupts=None,
-    threads=None,
+    interrupts,
+    threads,
 ):
     """Train a network by a recipe and return its skorch net, in evaluation mode.
 
@@ -40,7 +39,7 @@ def fit_network(
     An interruption that has `arrived` ends the training after the current step; `threads` adapt to
     the load of the machine.
     """
-    device, interrupts = recipe.device, interrupts or Interrupts()
+    device = recipe.device
     # MPS does not have float64.
     preprocessor.to(device=device, dtype=torch.float32 if device.type == "mps" else None)
     rows = to_device(train.rows, device)
@@ -75,17 +74,12 @@ def fit_network(
             compiled=recipe.compile,
             callbacks=[*own_callbacks, *callbacks],
             callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
-            callbacks__print_log__keys_ignored=["n_threads"],
             device=str(device),
             verbose=verbose,
         ).initialize()
         if previous is not None:
             net.continue_from(previous, with_optimizer)
-        try:
-            net.partial_fit(dataset, interrupts=interrupts, threads=threads)
-        except KeyboardInterrupt:  # of a callback before the first epoch or after the last
-            if interrupts.arrived():
-                raise
+        net.partial_fit(dataset, interrupts=interrupts, threads=threads)
     net.train_split = None  # it holds the validation images
     net.generator = None
     for layer in net.module_.modules():
