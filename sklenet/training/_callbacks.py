@@ -32,7 +32,7 @@ class OneCycle(Callback):
             self.is_first_ = False
 
     def on_train_end(self, net, **kwargs):
-        self.scheduler_ = None
+        vars(self).pop("scheduler_", None)  # another callback may end the training before its begin
 
 
 class WarmupStableDecay(Callback):
@@ -84,9 +84,6 @@ LR_SCHEDULES = {
 class ValidationAccuracy(Callback):
     """Record the weighted accuracy on the validation data as ``valid_acc``."""
 
-    def on_train_begin(self, net, **kwargs):
-        self.correct_, self.weight_ = [], []
-
     def on_epoch_begin(self, net, **kwargs):
         self.correct_, self.weight_ = [], []
 
@@ -101,7 +98,7 @@ class ValidationAccuracy(Callback):
         net.history.record("valid_acc", float(correct @ weight / weight.sum()))
 
     def on_train_end(self, net, **kwargs):
-        del self.correct_, self.weight_
+        vars(self).clear()
 
 
 class EarlyStopping(Callback):
@@ -191,9 +188,6 @@ class GradientNorm(Callback):
     ['C1', 'C3', 'F5', 'F6', 'output']
     """
 
-    def on_train_begin(self, net, **kwargs):
-        self.squares_ = {}
-
     def on_epoch_begin(self, net, **kwargs):
         self.squares_ = {}
 
@@ -212,4 +206,4 @@ class GradientNorm(Callback):
         net.history.record("event_gradient_norm", norms)
 
     def on_train_end(self, net, **kwargs):
-        del self.squares_
+        vars(self).pop("squares_", None)

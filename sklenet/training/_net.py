@@ -74,7 +74,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         return self
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train with `fit_loop`, which a `KeyboardInterrupt` ends, as skorch's callbacks raise it."""
+        """Train with `fit_loop`; a `KeyboardInterrupt`, as skorch's callbacks raise it, ends it."""
         if not self.initialized_:
             self.initialize()
         self.stop_training_ = False
