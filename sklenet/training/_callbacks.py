@@ -32,7 +32,9 @@ class OneCycle(Callback):
             self.is_first_ = False
 
     def on_train_end(self, net, **kwargs):
-        vars(self).pop("scheduler_", None)  # another callback may end the training before its begin
+        self.__dict__.pop(
+            "scheduler_", None
+        )  # another callback may end the training before its begin
 
 
 class WarmupStableDecay(Callback):
@@ -98,7 +100,7 @@ class ValidationAccuracy(Callback):
         net.history.record("valid_acc", float(correct @ weight / weight.sum()))
 
     def on_train_end(self, net, **kwargs):
-        vars(self).clear()
+        self.__dict__.clear()
 
 
 class EarlyStopping(Callback):
@@ -206,4 +208,4 @@ class GradientNorm(Callback):
         net.history.record("event_gradient_norm", norms)
 
     def on_train_end(self, net, **kwargs):
-        vars(self).pop("squares_", None)
+        self.__dict__.pop("squares_", None)
