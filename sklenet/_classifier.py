@@ -236,9 +236,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     Equal rows of a class are one sample, whose weight is the sum of theirs: a row of weight two is
     the same as the row given twice, and the fit does not depend on the order of the rows, nor on
-    the number type that holds their values. A sample is drawn as often as its weight says, that
-    of median weight once in an epoch, and each draw has a different augmentation and dropout. An
-    epoch is limited to ten times the number of samples. Rows of weight zero are left out.
+    the number type that holds their values. A sample is drawn as often as its weight says, and
+    each draw has a different augmentation and dropout. The mean weight of the lighter half of the
+    samples is one draw in an epoch, which is limited to ten times the number of samples. Rows of
+    weight zero are left out.
 
     The number of `partial_fit` calls is unknown in advance: the learning rate is constant. The
     pixel statistics are those of the first call.

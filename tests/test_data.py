@@ -242,7 +242,7 @@ def test_random_batches_whole_weights_are_exact_counts(scale):
 
 def test_random_batches_weights_are_frequencies():
     weight = np.random.default_rng(0).uniform(0.2, 3, 50)
-    expected = weight / np.sort(weight)[24]
+    expected = weight / np.sort(weight)[:25].mean()
     counts = draws(weight, 400) / 400
     np.testing.assert_allclose(counts, expected, atol=0.1)
     counts = draws(weight)
@@ -254,6 +254,11 @@ def test_random_batches_extreme_weights_limit_the_epoch():
     counts = draws(weight)
     assert counts.sum() == 160
     assert counts[-1] == 160
+
+
+def test_random_batches_length_of_epoch_varies_little_with_share_of_weights():
+    lengths = [draws([1] * n + [10] * (100 - n)).sum() for n in (48, 50, 52)]
+    assert max(lengths) < 1.5 * min(lengths)
 
 
 def test_random_batches_repeated_draws_are_augmented_separately():

@@ -7,7 +7,8 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import Small
+import torch
+from helpers import Small, weights_of
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Callback
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
@@ -174,19 +175,43 @@ def test_fit_interrupted_at_its_end_is_fitted(digits, monkeypatch):
     assert len(classifier.predict(X_test)) == len(X_test)
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_batch_begin"])
-def test_fit_stopped_before_first_step_calls_all_callbacks(digits, hook):
+def test_fit_stopped_before_first_step_calls_all_callbacks_and_raises(digits, hook):
     class Ends(Callback):
         def on_train_end(self, net, **kwargs):
             ended.append(net)
 
-    X_train, _, y_train, _ = digits
+    X_train, X_test, y_train, _ = digits
     ended = []
-    callbacks = [Interrupt(hook, 1, stop), GradientNorm(), Ends()]
-    classifier = Small(early_stopping=True, callbacks=callbacks).fit(X_train, y_train)
-    assert ended == [classifier.net_]
-    assert classifier.n_iter_ == len(classifier.history_) == 0
+    classifier = Small(early_stopping=True).fit(X_train, y_train)
+    expected = classifier.predict_proba(X_test)
+    classifier.set_params(callbacks=[Interrupt(hook, 1, stop), GradientNorm(), Ends()])
+    with pytest.raises(ValueError, match="must not end the training before its first step"):
+        classifier.fit(X_train, y_train)
+    assert len(ended) == 1
+    np.testing.assert_array_equal(classifier.predict_proba(X_test), expected)
+
+
+def test_warm_start_stopped_before_first_step_keeps_weights(digits):
+    X_train, _, y_train, _ = digits
+    classifier = Small(warm_start=True).fit(X_train, y_train)
+    expected = weights_of(classifier)
+    classifier.set_params(callbacks=[Interrupt("on_epoch_begin", 1, stop)]).fit(X_train, y_train)
+    assert torch.equal(weights_of(classifier), expected)
+    assert classifier.n_iter_ == 3
+
+
+class StopAt(Callback):
+    """Set `stop_training_` in a hook."""
+
+    def __init__(self, hook):
+        setattr(self, hook, lambda net, **kwargs: setattr(net, "stop_training_", True))
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_batch_end", "on_epoch_end"])
+def test_stop_training_of_any_hook_ends_after_the_epoch(digits, hook):
+    X_train, _, y_train, _ = digits
+    assert Small(callbacks=[StopAt(hook)]).fit(X_train, y_train).n_iter_ == 1
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_batch_begin"])

@@ -165,6 +165,13 @@ def _check_methods(methods, seed):
         )
     if not methods:
         raise ValueError(f"methods must not be empty; the known ones are {list(METHODS)}.")
+    if not isinstance(methods, Mapping):
+        for method in methods:
+            if not isinstance(method, str):
+                raise TypeError(
+                    "methods must be a list of names or a dict of names and estimators, got a list "
+                    f"with {method!r}."
+                )
     if isinstance(methods, Mapping):
         estimators = {name: clone(estimator) for name, estimator in methods.items()}
     else:

@@ -71,6 +71,8 @@ class ImageClassifierNet(NeuralNetClassifier):
                 "optimizer must not need a closure in each step, got "
                 f"{type(self.optimizer_).__name__}."
             )
+        if isinstance(self.optimizer_, torch.optim.SparseAdam):
+            raise ValueError("optimizer must support dense gradients, got SparseAdam.")
         return self
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):

@@ -80,6 +80,8 @@ def fit_network(
         if previous is not None:
             net.continue_from(previous, with_optimizer)
         net.partial_fit(dataset, interrupts=interrupts, threads=threads)
+    if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
+        raise ValueError("callbacks must not end the training before its first step.")
     net.train_split = None  # it holds the validation images
     net.generator = None
     for layer in net.module_.modules():
