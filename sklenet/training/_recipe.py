@@ -15,6 +15,12 @@ scikit-learn's digits, one to three random splits each. Tried were
 They reach an accuracy of 0.861 with 100 images, 0.969 with 1,000, 0.988 with 10,000, 0.994 with
 50,000 and 0.994 on the digits. With 50,000 images two epochs reach 0.991, one epoch 0.987.
 
+With early stopping the learning rate is held until the validation data show that it should fall: a
+one-cycle schedule is cut off at its highest rates. After 1,200 of the digits, scored on the 597
+others (ten splits), early stopping reaches 0.990 with "warmup_stable_decay" and 0.982 with
+"one_cycle"; all epochs without a hold-out reach 0.991, and 0.991 also on as many images as the
+hold-out leaves.
+
 Training in bfloat16 is as accurate as in float32: 0.9674 and 0.9675 after 1,000 of MNIST's training
 images (six seeds, scored on 10,000 others), 0.9879 and 0.9880 after 10,000 (three), 0.9917 and
 0.9922 on the digits (two cross-validations), 0.9882 and 0.9883 for the original LeNet-5 after
