@@ -18,8 +18,8 @@ They reach an accuracy of 0.861 with 100 images, 0.969 with 1,000, 0.988 with 10
 With early stopping the learning rate is held until the validation data show that it should fall: a
 one-cycle schedule is cut off at its highest rates. After 1,200 of the digits, scored on the 597
 others (ten splits), early stopping reaches 0.990 with "warmup_stable_decay" and 0.982 with
-"one_cycle"; all epochs without a hold-out reach 0.991, and as much (five splits) on as few images as
-the hold-out leaves.
+"one_cycle"; all epochs without a hold-out reach 0.991, and as much (five splits) on as few images
+as the hold-out leaves.
 
 Training in bfloat16 is as accurate as in float32: 0.9674 and 0.9675 after 1,000 of MNIST's training
 images (six seeds, scored on 10,000 others), 0.9879 and 0.9880 after 10,000 (three), 0.9917 and
