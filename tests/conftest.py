@@ -1,6 +1,7 @@
 """Fixtures of several test files, and the tests that need a GPU."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ def recorded_classifier(digits):
     X_train, _, y_train, _ = digits
     options = {"early_stopping": True, "callbacks": [GradientNorm()], "hidden_layer_sizes": (16,)}
     return Small(**options).fit(X_train, y_train)
+
+
+@pytest.fixture
+def sigint():
+    """Let SIGINT raise `KeyboardInterrupt`, which a shell disables for processes in background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ def press_ctrl_c():
 
 
 @pytest.fixture(autouse=True)
-def handler_is_restored():
+def handler_is_restored(sigint):
+    """Check that each test leaves the handler of SIGINT that it found."""
     yield
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -300,7 +301,8 @@ def test_compare_methods_stopped_by_callback_has_row(digits):
 
 
 FIRST_FIT = """
-import _thread, sys, threading, time
+import _thread, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import torch
 from sklenet import DeepLeNetClassifier
 from sklenet.datasets import load_digits_images

@@ -105,6 +105,7 @@ def test_fit_and_score_interrupted_raises():
         fit_and_score("it", Failing(KeyboardInterrupt()), *SETS)
 
 
+@pytest.mark.usefixtures("sigint")
 @pytest.mark.parametrize("search", [False, True])
 def test_fit_and_score_swallowed_interruption_raises(search):
     estimator = GridSearchCV(Interrupted(), {}, cv=2) if search else Interrupted()
