@@ -156,7 +156,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         square gray images: with (32, 32, 3) a row holds one pixel after the other, with (3, 32, 32)
         one channel after the other. Without it, `fit` warns of rows whose number of features is
         three times a square, which could be color images. Also needed where the position of the
-        channels is ambiguous: either order then says it.
+        channels is ambiguous, which either order resolves.
     device : str or torch.device, default="auto"
         "auto" is an accelerator that PyTorch supports (CUDA, MPS, ...), else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"

@@ -43,7 +43,7 @@ class AdaptiveThreads:
         self.used, self._is_warm = set(), False
         self._trial = None  # number of threads and seconds of a step before the trial
         self._patience, self._next_trial = _PATIENCE, -math.inf
-        self._used, self._n_steps = np.zeros(3), 0
+        self._spent, self._n_steps = np.zeros(3), 0
         return self
 
     def __exit__(self, *error):
@@ -78,14 +78,14 @@ class AdaptiveThreads:
         start = _clocks()
         yield
         end = _clocks()
-        self._used += end - start
+        self._spent += end - start
         self._n_steps += 1
-        if self._used[0] >= _WINDOW:
+        if self._spent[0] >= _WINDOW:
             self._decide(now=end[0])
-            self._used, self._n_steps = np.zeros(3), 0
+            self._spent, self._n_steps = np.zeros(3), 0
 
     def _decide(self, now):
-        wall, process, thread = self._used
+        wall, process, thread = self._spent
         seconds = wall / self._n_steps
         # Other work of this process may hide what its threads lose; the current one shows it.
         lost = max(self.n_threads - process / wall, 1 - thread / wall)

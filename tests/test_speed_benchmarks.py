@@ -64,7 +64,6 @@ def test_busy_machine_small_run_measures_each_load(run):
         (load, contender) for load in busy_machine.LOADS for contender in busy_machine.CONTENDERS
     }
     assert (rows.n_threads[rows.contender == "one thread"] == 1).all()
-    assert (rows[["fit_seconds", "predict_seconds"]] > 0).all().all()
     assert page.count("| idle") == page.count("| busy") == 3
 
 
