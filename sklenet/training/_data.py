@@ -139,7 +139,8 @@ class Batches:
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def __iter__(self):
-        for positions in torch.arange(len(self.dataset)).split(self.batch_size):
+        order = torch.arange(len(self.dataset), device=self.dataset.index.device)
+        for positions in order.split(self.batch_size):
             yield self.dataset[positions]
 
 
