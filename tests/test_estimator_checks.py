@@ -5,13 +5,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklenet import DeepLeNetClassifier
 
+LENET5 = {"conv_channels": (6, 16), "hidden_layer_sizes": (120, 84)}  # learns faster
+
 
 @pytest.mark.slow
 @parametrize_with_checks(
     [
         DeepLeNetClassifier(),
-        DeepLeNetClassifier(activation="sigmoid"),
-        DeepLeNetClassifier(early_stopping=True),
+        DeepLeNetClassifier(activation="sigmoid", **LENET5),
         DeepLeNetClassifier(early_stopping=True, conv_channels=(4, 8), hidden_layer_sizes=(16,)),
     ]
 )

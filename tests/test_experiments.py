@@ -288,7 +288,7 @@ def test_redraw_of_what_is_not_a_result_is_refused(content, tiny, tmp_path, caps
         ("architecture_ablation", ["--n-train", "40", "--epochs", "1"]),
         ("generalization", ["--sizes", "80", "100"]),
         ("gradient_flow", ["--n-train", "40", "--epochs", "1"]),
-        ("paper_table", ["--n-train", "200"]),
+        ("paper_table", ["--n-train", "100"]),
     ],
 )
 def test_run_on_few_digits_writes_claims_and_pictures(name, options, tmp_path):
