@@ -93,6 +93,11 @@ def test_from_images_flat_rows_have_order_of_image_shape(image_shape, expected, 
             r"width\): image_shape=\(4, 4, 3\) if the second axis holds them\.",
         ),
         (
+            (2, 3, 3, 3),
+            None,
+            r"image_shape=\(3, 3, 3\) if the last axis holds them, else np.moveaxis\(X, 1, -1\)",
+        ),
+        (
             (2, 65),
             (8, 8),
             r"X must have 64 features for image_shape=\(8, 8, 1\), got 65",

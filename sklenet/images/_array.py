@@ -43,6 +43,7 @@ def as_array(X: Any, name: str = "X") -> Any:
 
     Errors call it by its `name`.
     """
+    _refuse_masked(X, name)
     if isinstance(X, np.ndarray):
         return _as_numbers(X, name)
     if issparse(X):
@@ -60,6 +61,7 @@ def as_array(X: Any, name: str = "X") -> Any:
 
 def tensor_to_array(values, name="X"):
     """Convert a tensor to an array, on the CPU without a copy; anything else passes unchanged."""
+    _refuse_masked(values, name)
     if not isinstance(values, torch.Tensor):
         return values
     if values.layout != torch.strided:
@@ -69,6 +71,12 @@ def tensor_to_array(values, name="X"):
     if values.is_floating_point() and values.itemsize < 4 and values.dtype != torch.float16:
         values = values.float()  # NumPy does not have bfloat16
     return values.numpy(force=True)
+
+
+def _refuse_masked(values, name):
+    """Refuse a masked value: NumPy's conversions would take what the mask hides."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not have masked values: use filled() or compressed().")
 
 
 def _is_array_like(X):

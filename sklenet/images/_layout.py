@@ -225,13 +225,12 @@ def has_ambiguous_channels(X_shape):
 
 def _possible_image_shapes(X_shape):
     """Name the value of `image_shape` for each position of the channels; tiny images lack one."""
-    shapes = {
-        axis: _height_width_channels(X_shape, channels_first)
-        for axis, channels_first in (("second", True), ("last", False))
-    }
+    second, last = (_height_width_channels(X_shape, is_first) for is_first in (True, False))
+    if second == last:
+        return f"image_shape={last} if the last axis holds them, else np.moveaxis(X, 1, -1)"
     return " or ".join(
         f"image_shape={shape} if the {axis} axis holds them"
-        for axis, shape in shapes.items()
+        for axis, shape in (("second", second), ("last", last))
         if ImageLayout._from_image_shape(shape).shape == shape
     )
 
