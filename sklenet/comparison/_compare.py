@@ -49,8 +49,8 @@ def compare_methods(
     y : array-like of shape (n_samples,)
         The class labels.
     methods : list of str, dict of str to estimator, or None, default=None
-        Names for `sklenet.comparison.make_method`, or unfitted classifiers by custom names; None
-        compares all of `sklenet.comparison.METHODS`.
+        Names for `sklenet.comparison.make_method`, or unfitted classifiers by custom names, which
+        get X as it is given; None compares all of `sklenet.comparison.METHODS`.
     cv : int, cross-validation splitter or iterable, default=5
         Number of stratified shuffled folds, or custom splits in which each sample is tested once.
         Ignored with a test set.
@@ -110,7 +110,7 @@ def compare_methods(
         splits = _check_splits(cv, images, labels, seed)
         protocol = f"{len(splits)}-fold cross-validation on {len(labels):,} images"
     else:
-        test_images, y_true = _check_test_set(images, X_test, y_test)
+        test_images, y_true = _check_test_set(images, labels, X_test, y_test)
         splits = [(np.arange(len(labels)), np.arange(len(y_true)))]
         protocol = f"Trained on {len(labels):,} images, tested on {len(y_true):,}"
 
@@ -143,7 +143,7 @@ def _check_samples(X, y, names=("X", "y")):
     return X, y
 
 
-def _check_test_set(X, X_test, y_test):
+def _check_test_set(X, y, X_test, y_test):
     if X_test is None or y_test is None:
         raise ValueError("X_test and y_test belong together: pass both or neither.")
     X_test, y_test = _check_samples(X_test, y_test, ("X_test", "y_test"))
@@ -151,6 +151,12 @@ def _check_test_set(X, X_test, y_test):
     if widths[0] != widths[1]:
         raise ValueError(
             f"X_test must have images of {widths[0]} pixels as X has, got {widths[1]}."
+        )
+    is_text = y.dtype.kind in "UT", y_test.dtype.kind in "UT"
+    if is_text[0] != is_text[1] or not np.isin(y_test, y).any():
+        raise ValueError(
+            f"y_test must have labels of y, {np.unique(y).tolist()}, "
+            f"got {np.unique(y_test).tolist()}."
         )
     return X_test, y_test
 
@@ -172,7 +178,12 @@ def _check_methods(methods, seed):
                     "methods must be a list of names or a dict of names and estimators, got a list "
                     f"with {method!r}."
                 )
+            if method not in METHODS:
+                raise ValueError(f"methods must have names of {list(METHODS)}, got {method!r}.")
     if isinstance(methods, Mapping):
+        for name, estimator in methods.items():
+            if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+                raise TypeError(f"methods must have estimators, got {estimator!r} for {name!r}.")
         estimators = {name: clone(estimator) for name, estimator in methods.items()}
     else:
         estimators = {name: make_method(name) for name in methods}
