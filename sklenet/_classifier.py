@@ -25,9 +25,9 @@ from ._threads import AdaptiveThreads
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
     check_callbacks,
-    check_count,
     check_discrete,
     check_label_types,
+    check_n_threads,
     encode_target,
     weigh_classes,
 )
@@ -196,7 +196,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     image_shape_ : tuple of int
         (height, width, channels) of the images.
     n_iter_ : int
-        Number of epochs. One that was not finished counts if it is the only one.
+        Number of epochs. One that was not finished counts if it is the only one of its fit.
     n_threads_ : list of int
         Numbers of threads that the last fit used; a single one is the `n_threads` that repeats it.
     loss_ : float
@@ -298,7 +298,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", *PRECISIONS})],
         "compile": ["boolean"],
-        "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_threads": [StrOptions({"auto"}), Integral],
         "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -623,8 +623,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         rows = self.preprocessor_.layout.flatten(as_array(X), self.n_features_in_)
         rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
-        if self.n_threads != "auto":
-            check_count("n_threads", self.n_threads)
+        check_n_threads(self.n_threads)
         with AdaptiveThreads(self.n_threads) as threads:
             logits = predict_logits(module, self.preprocessor_, as_tensor(rows), device, threads)
         logits = logits.double()
@@ -637,6 +636,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_partial_fit_classes(self, classes):
         if classes is not None:
+            check_label_types(classes, "classes")
             classes = unique_labels(tensor_to_array(classes, "classes"))
         if not hasattr(self, "net_"):
             if classes is None or len(classes) < 2:
@@ -680,6 +680,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             has_validation_data=self.early_stopping,
             has_schedule=self.lr_schedule != "constant" and not is_partial,
         )
+        check_n_threads(self.n_threads)
         resolve_device(self.device)  # refused before the rows are compared
         target = encode_target(y, sample_weight, classes)
         sample_weight = weigh_classes(self.class_weight, y, target, sample_weight, classes)

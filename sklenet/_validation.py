@@ -15,11 +15,14 @@ __all__ = [
     "check_count",
     "check_discrete",
     "check_label_types",
+    "check_n_threads",
     "check_positive",
     "check_sizes",
     "encode_target",
     "weigh_classes",
 ]
+
+_MAX_THREADS = 1024  # OpenMP ends the process if it cannot create a thread
 
 
 def _is_count(value: Any) -> bool:
@@ -30,6 +33,14 @@ def check_count(name, value):
     """Refuse a value that is not a positive integer."""
     if not _is_count(value):
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+
+
+def check_n_threads(value):
+    """Refuse a number of threads other than "auto" that the machine may be unable to start."""
+    if value != "auto" and not (_is_count(value) and value <= _MAX_THREADS):
+        raise ValueError(
+            f"n_threads must be 'auto' or an integer from 1 to {_MAX_THREADS}, got {value!r}."
+        )
 
 
 def check_positive(name, value):
@@ -44,6 +55,7 @@ def check_sizes(name, values, lengths=None):
 
     `lengths` are the lengths that it may have.
     """
+    values = values.tolist() if hasattr(values, "tolist") else values
     sizes = tuple(values) if isinstance(values, Iterable) else (values,)
     if not all(map(_is_count, sizes)) or (lengths and len(sizes) not in lengths):
         count = f"{' or '.join(map(str, lengths))} " if lengths else ""
@@ -123,7 +135,7 @@ def weigh_classes(class_weight, y, target, sample_weight, classes):
     """Multiply each sample weight by its class weight."""
     weighted = sample_weight > 0
     if isinstance(class_weight, dict):
-        known = set(classes.tolist())
+        known = set(classes)
         unknown = [label for label in class_weight if label not in known]
         # Weights for all classes and more are useful: a part of the data may lack some.
         if unknown and not known.issubset(class_weight):
@@ -131,9 +143,14 @@ def weigh_classes(class_weight, y, target, sample_weight, classes):
                 f"class_weight must have labels of y as keys, got {unknown}; the labels of y are "
                 f"{classes.tolist()}."
             )
-    weights = compute_class_weight(
-        class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
-    )
+        if not all(isinstance(weight, Real) for weight in class_weight.values()):
+            raise ValueError(f"class_weight must have numbers as values, got {class_weight}.")
+        # scikit-learn's function takes text such as "3" for a number.
+        weights = np.array([class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
+    else:
+        weights = compute_class_weight(
+            class_weight, classes=classes, y=y[weighted], sample_weight=sample_weight[weighted]
+        )
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError(f"class_weight must have finite non-negative values, got {class_weight}.")
     sample_weight = sample_weight * weights[target]

@@ -419,6 +419,7 @@ def test_fit_invalid_images_raises_and_stays_unfitted(digits, change, error, mes
         ({"device": "tpu9"}, "device='tpu9' cannot be used"),
         ({"class_weight": {0: -1.0}}, "class_weight must have finite non-negative values"),
         ({"class_weight": {0: np.nan}}, "class_weight must have finite non-negative values"),
+        ({"class_weight": {0: "a"}}, "class_weight must have numbers as values, got {0: 'a'}"),
         ({"class_weight": dict.fromkeys(range(10), 0)}, "must have a positive finite sum"),
         ({"device": "hpu"}, "device='hpu' cannot be used"),
         ({"device": "meta"}, "device='meta' cannot be used"),
@@ -627,6 +628,34 @@ def test_class_weight_dict_equals_sample_weight(digits):
     np.testing.assert_array_equal(by_class.predict_proba(X_test), by_sample.predict_proba(X_test))
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(list("0123456789")),
+        np.array(list("0123456789"), dtype=object),
+        np.arange(10) + np.datetime64("2020-01-01"),
+        np.arange(10.0),
+    ],
+    ids=["digits as text", "objects", "dates", "floats"],
+)
+def test_class_weight_any_labels_equals_that_of_numbers(labels, digits):
+    X_train, _, y_train, _ = digits
+    expected = Small(class_weight={3: 5.0}, max_epochs=1).fit(X_train, y_train)
+    found = Small(class_weight={labels[3]: 5.0}, max_epochs=1).fit(X_train, labels[y_train])
+    assert torch.equal(weights_of(found), weights_of(expected))
+
+
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_fit_masked_values_raises(name, digits):
+    X_train, _, y_train, _ = digits
+    data = {"X": X_train, "y": y_train, "sample_weight": np.ones(len(y_train))}
+    data[name] = np.ma.array(data[name], mask=False)
+    Small(max_epochs=1).fit(**data)
+    data[name][0] = np.ma.masked
+    with pytest.raises(ValueError, match=f"{name} must not have masked values"):
+        Small().fit(**data)
+
+
 def test_class_weight_balanced_is_inverse_to_frequency(digits):
     X_train, X_test, y_train, _ = digits
     y = np.where(y_train < 8, 0, 1)
@@ -740,6 +769,8 @@ def test_partial_fit_missing_or_other_classes_raises(digits):
     X_train, _, y_train, _ = digits
     with pytest.raises(ValueError, match="classes must list all class labels, at least two"):
         Small().partial_fit(X_train, y_train)
+    with pytest.raises(TypeError, match="classes must be an array or a list of labels, got set"):
+        Small().partial_fit(X_train, y_train, classes=set(y_train))
     classifier = Small().partial_fit(X_train[:20], y_train[:20], classes=range(10))
     with pytest.raises(ValueError, match="classes must be those of the last fit"):
         classifier.partial_fit(X_train, y_train, classes=range(9))

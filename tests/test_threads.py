@@ -162,17 +162,18 @@ def test_fit_error_restores_number_of_threads(digits, threads):
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "all", None])
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "all", None, True, 1025, 2**31])
 def test_fit_invalid_n_threads_raises(digits, n_threads):
     X_train, _, y_train, _ = digits
-    with pytest.raises(ValueError, match="'n_threads' parameter"):
+    message = f"'n_threads' parameter|n_threads must be .* from 1 to 1024, got {n_threads}"
+    with pytest.raises(ValueError, match=message):
         Small(n_threads=n_threads).fit(X_train, y_train)
 
 
 def test_predict_invalid_n_threads_raises(digits):
     X_train, X_test, y_train, _ = digits
     classifier = Small().fit(X_train, y_train).set_params(n_threads="all")
-    with pytest.raises(ValueError, match="n_threads must be a positive integer, got 'all'"):
+    with pytest.raises(ValueError, match="n_threads must be 'auto' or an integer .*, got 'all'"):
         classifier.predict(X_test)
 
 
