@@ -95,7 +95,7 @@ def test_from_images_flat_rows_have_order_of_image_shape(image_shape, expected, 
         (
             (2, 3, 3, 3),
             None,
-            r"image_shape=\(3, 3, 3\) if the last axis holds them, else np.moveaxis\(X, 1, -1\)",
+            r"image_shape=\(3, 3, 3\) if the last axis .*; else pass np.moveaxis\(X, 1, -1\) as X",
         ),
         (
             (2, 65),

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from skorch.callbacks import (
     BatchScoring,
     Callback,
@@ -79,6 +80,7 @@ def test_check_sizes_other_values_raises(values, lengths, message):
 def test_check_sizes_integer_becomes_tuple():
     assert check_sizes("conv_channels", 4) == (4,)
     assert check_sizes("conv_channels", np.int64(4)) == (4,)
+    assert check_sizes("conv_channels", torch.tensor([4, 8])) == (4, 8)
 
 
 @pytest.mark.parametrize(

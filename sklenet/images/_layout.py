@@ -227,7 +227,9 @@ def _possible_image_shapes(X_shape):
     """Name the value of `image_shape` for each position of the channels; tiny images lack one."""
     second, last = (_height_width_channels(X_shape, is_first) for is_first in (True, False))
     if second == last:
-        return f"image_shape={last} if the last axis holds them, else np.moveaxis(X, 1, -1)"
+        return (
+            f"image_shape={last} if the last axis holds them; else pass np.moveaxis(X, 1, -1) as X"
+        )
     return " or ".join(
         f"image_shape={shape} if the {axis} axis holds them"
         for axis, shape in (("second", second), ("last", last))
