@@ -168,9 +168,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Whether training runs the network through `torch.compile`. Compilation takes time before
         the first step and needs a C++ compiler on a CPU; it pays for long fits on GPUs.
     n_threads : int or "auto", default="auto"
-        Number of PyTorch's threads on the CPU. "auto" starts with PyTorch's own number and adapts
-        it while other processes take the cores: the numbers, and with them the last digits of the
-        weights, are then not reproducible. `n_threads_` has them. With `compile` it does not adapt.
+        Number of PyTorch's threads on the CPU, at most 1,024. "auto" starts with PyTorch's own
+        number and adapts it while other processes take the cores: the numbers, and with them the
+        last digits of the weights, are then not reproducible. `n_threads_` has them. With `compile`
+        it does not adapt.
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Called in training, as in skorch; tuples of a name and a callback are also accepted. A batch
         is ``({"images": ..., "sample_weight": ...}, target)``, where a target is a position in

@@ -226,6 +226,16 @@ def test_compare_tensors_have_predictions_of_arrays(dtype):
     assert_array_equal(on_test_set.y_true, y)
 
 
+def test_compare_text_labels_of_two_dtypes_are_equal():
+    names = y.astype(str)
+    methods = {"bayes": GaussianNB()}
+    found, expected = (
+        compare_methods(X, given, methods, X_test=X, y_test=names, verbose=0)
+        for given in (names.astype(object), names)
+    )
+    assert found.scores[0].accuracy == expected.scores[0].accuracy > 0.5
+
+
 def test_compare_verbose_prints_line_for_each_fit(capsys):
     compare({"bayes": GaussianNB()}, cv=2, verbose=1)
     captured = capsys.readouterr()

@@ -152,7 +152,7 @@ def _check_test_set(X, y, X_test, y_test):
         raise ValueError(
             f"X_test must have images of {widths[0]} pixels as X has, got {widths[1]}."
         )
-    is_text = y.dtype.kind in "UT", y_test.dtype.kind in "UT"
+    is_text = [isinstance(next(iter(labels), None), str) for labels in (y, y_test)]
     if is_text[0] != is_text[1] or not np.isin(y_test, y).any():
         raise ValueError(
             f"y_test must have labels of y, {np.unique(y).tolist()}, "
@@ -171,7 +171,12 @@ def _check_methods(methods, seed):
         )
     if not methods:
         raise ValueError(f"methods must not be empty; the known ones are {list(METHODS)}.")
-    if not isinstance(methods, Mapping):
+    if isinstance(methods, Mapping):
+        for name, estimator in methods.items():
+            if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+                raise TypeError(f"methods must have estimators, got {estimator!r} for {name!r}.")
+        estimators = {name: clone(estimator) for name, estimator in methods.items()}
+    else:
         for method in methods:
             if not isinstance(method, str):
                 raise TypeError(
@@ -180,12 +185,6 @@ def _check_methods(methods, seed):
                 )
             if method not in METHODS:
                 raise ValueError(f"methods must have names of {list(METHODS)}, got {method!r}.")
-    if isinstance(methods, Mapping):
-        for name, estimator in methods.items():
-            if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
-                raise TypeError(f"methods must have estimators, got {estimator!r} for {name!r}.")
-        estimators = {name: clone(estimator) for name, estimator in methods.items()}
-    else:
         estimators = {name: make_method(name) for name in methods}
     for name, estimator in estimators.items():
         if not isinstance(name, str):
