@@ -103,6 +103,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         The pooling.
     hidden_layer_sizes : sequence of int or int, default=(1024, 67)
         Number of units of each hidden fully connected layer.
+    normalization : {"batch"} or None, default=None
+        "batch" standardizes the output of each hidden layer by the statistics of the batch in
+        training, before its activation and without a learned scale [5]_. Afterwards the statistics
+        of training images are folded into the weights and biases: the network has the same layers.
     dropout : float, default=0.0
         Probability of zeroing an output of a hidden fully connected layer in training.
     output : {"softmax", "sigmoid"}, default="softmax"
@@ -260,6 +264,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
        Large Learning Rates", 2017, arXiv:1708.07120.
     .. [4] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna, "Rethinking the Inception
        Architecture for Computer Vision", CVPR 2016, section 7, arXiv:1512.00567.
+    .. [5] S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by
+       Reducing Internal Covariate Shift", ICML 2015, arXiv:1502.03167.
 
     Examples
     --------
@@ -280,6 +286,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "pooling": [StrOptions({"max", "avg"})],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "normalization": [StrOptions({"batch"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "output": [StrOptions(set(LOSSES))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -313,6 +320,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         kernel_size: int = 5,
         pooling: Literal["max", "avg"] = "max",
         hidden_layer_sizes: Sequence[int] | int = (1024, 67),
+        normalization: Literal["batch"] | None = None,
         dropout: float = 0.0,
         output: Literal["softmax", "sigmoid"] = "softmax",
         label_smoothing: float = 0.1,
@@ -342,6 +350,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.kernel_size = kernel_size
         self.pooling = pooling
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.normalization = normalization
         self.dropout = dropout
         self.output = output
         self.label_smoothing = label_smoothing

@@ -9,6 +9,7 @@ from ._activations import (
 )
 from ._dropout import Dropout
 from ._lenet import IMAGE_SIZE, DeepLeNet
+from ._normalization import estimate_statistics, fold_normalization, insert_normalization
 
 __all__ = [
     "ACTIVATIONS",
@@ -17,6 +18,9 @@ __all__ = [
     "Dropout",
     "LReLU",
     "activation_gain",
+    "estimate_statistics",
+    "fold_normalization",
+    "insert_normalization",
     "make_activation",
     "value_and_derivative",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from copy import copy, deepcopy
 from inspect import signature
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from skorch import NeuralNetClassifier
 from .._compat import compilation_error
 from .._interrupts import Interrupts
 from .._torch import autocast_to, raise_mmap_threshold
+from ..network import estimate_statistics, fold_normalization, insert_normalization
 from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
 from ._predict import forward_padded
 
 __all__ = ["ImageClassifierNet"]
+
+_N_ESTIMATED = 1024  # images that the statistics of the normalization are estimated from
 
 
 class ImageClassifierNet(NeuralNetClassifier):
@@ -35,6 +39,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         *args,
         generator=None,
         augment=None,
+        normalization=None,
         dtype=torch.float32,
         compiled=False,
         **kwargs,
@@ -42,6 +47,8 @@ class ImageClassifierNet(NeuralNetClassifier):
         super().__init__(*args, **kwargs)
         self.generator = generator
         self.augment = augment
+        self.normalization = normalization
+        self.normalizations_ = None
         self.dtype = dtype
         self.compiled = compiled
         self._compiled_forward = None
@@ -49,6 +56,8 @@ class ImageClassifierNet(NeuralNetClassifier):
     def initialize_module(self):
         kwargs = self.get_params_for("module") | {"generator": self.generator}
         module = self.initialized_instance(self.module, kwargs)
+        if self.normalization:
+            insert_normalization(module)
         # The memory order in which convolutions are fastest on a CPU.
         self.module_ = module.to(torch.float32, memory_format=torch.channels_last)
         self._compiled_forward = None
@@ -182,9 +191,27 @@ class ImageClassifierNet(NeuralNetClassifier):
         """Compute the weighted mean loss of a batch."""
         return (self.criterion_(y_pred, y_true) * X["sample_weight"]).mean()
 
+    def fold(self, dataset=None):
+        """Fold the normalization into the layers, with the statistics of a dataset if given."""
+        if self.normalization:
+            if dataset is not None:
+                batches = RandomBatches(dataset, CHUNK_SIZE, self.generator)
+                chosen = islice(batches, _N_ESTIMATED // CHUNK_SIZE)
+                estimate_statistics(self.module_, [inputs["images"] for inputs, _ in chosen])
+            self.normalizations_ = fold_normalization(self.module_)
+        self.module_.eval()
+
     def continue_from(self, previous, with_optimizer=False):
         """Take over the weights and the history of an earlier net, and its optimizer's moments."""
-        weights, own = previous.module_.state_dict(), self.module_.state_dict()
+        if self.normalization != previous.normalization:
+            raise ValueError(
+                f"normalization must be that of the last fit, {previous.normalization!r}, whose "
+                f"training continues, got {self.normalization!r}."
+            )
+        module = deepcopy(previous.module_)
+        if self.normalization:
+            insert_normalization(module, deepcopy(previous.normalizations_))
+        weights, own = module.state_dict(), self.module_.state_dict()
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in own.items()}:
             raise ValueError(
                 "The layers must be those of the last fit, whose training continues; set "

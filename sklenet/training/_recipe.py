@@ -64,6 +64,7 @@ class Recipe:
     lr_schedule: str
     batch_size: int
     max_epochs: int
+    normalization: str | None
     augmentation: str | None
     n_iter_no_change: int
     device: torch.device
@@ -105,6 +106,7 @@ class Recipe:
             lr_schedule="constant" if is_partial else lr_schedule,
             batch_size=_resolve_count(given.batch_size, batch_size),
             max_epochs=1 if is_partial else _resolve_count(given.max_epochs, max_epochs),
+            normalization=given.normalization,
             augmentation=given.augmentation,
             n_iter_no_change=given.n_iter_no_change,
             device=device,

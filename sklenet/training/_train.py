@@ -69,6 +69,7 @@ def fit_network(
             max_epochs=recipe.max_epochs,
             train_split=split,
             generator=torch.Generator().manual_seed(seed),
+            normalization=recipe.normalization,
             augment=AUGMENTATIONS.get(recipe.augmentation),
             dtype=recipe.dtype,
             compiled=recipe.compile,
@@ -82,6 +83,7 @@ def fit_network(
         net.partial_fit(dataset, interrupts=interrupts, threads=threads)
     if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
         raise ValueError("callbacks must not end the training before its first step.")
+    net.fold(None if with_optimizer else dataset)
     net.train_split = None  # it holds the validation images
     net.generator = None
     for layer in net.module_.modules():
@@ -89,7 +91,6 @@ def fit_network(
             layer.generator = None
     if not with_optimizer:
         net.optimizer_.state.clear()  # the schedule has ended
-    net.module_.eval()
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         if interrupts.arrived():
             raise KeyboardInterrupt
