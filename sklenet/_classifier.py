@@ -135,9 +135,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over the data in `fit`. "auto" is 400 / n_samples ** 0.4, from 1 to 30, and twice
         that with `augmentation`: 25 for 1,000 images, 5 for 60,000.
-    augmentation : {"affine"} or None, default=None
-        "affine" rotates, scales, shifts and shears each training image slightly and at random in
-        each epoch: more accurate where such changes preserve the class, and slower.
+    augmentation : str, callable, tuple of these or None, default=None
+        Random changes of each training image in each epoch: more accurate where they preserve the
+        class. "shift" shifts by a pixel, "flip" mirrors every other image horizontally, "affine"
+        rotates, scales, shifts and shears slightly, and "elastic" [6]_ bends them besides. A
+        callable takes a batch of standardized images, a tensor of shape (n_samples, channels, 32,
+        32), and returns one of the same shape. Those of a tuple are applied in turn.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
@@ -266,6 +269,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
        Architecture for Computer Vision", CVPR 2016, section 7, arXiv:1512.00567.
     .. [5] S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by
        Reducing Internal Covariate Shift", ICML 2015, arXiv:1502.03167.
+    .. [6] P. Y. Simard, D. Steinkraus, J. C. Platt, "Best Practices for Convolutional Neural
+       Networks Applied to Visual Document Analysis", ICDAR 2003.
 
     Examples
     --------
@@ -296,7 +301,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "lr_schedule": [StrOptions({"auto", *LR_SCHEDULES})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "augmentation": [StrOptions(set(AUGMENTATIONS)), None],
+        "augmentation": [StrOptions(set(AUGMENTATIONS)), callable, tuple, list, None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -330,7 +335,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         lr_schedule: Literal["auto", "one_cycle", "warmup_stable_decay", "constant"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         max_epochs: int | Literal["auto"] = "auto",
-        augmentation: Literal["affine"] | None = None,
+        augmentation: str | Callable | Sequence[str | Callable] | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,

@@ -1,7 +1,7 @@
 """From arrays of images to standardized batches, and random changes of them."""
 
 from ._array import as_array, tensor_to_array
-from ._augmentation import AUGMENTATIONS, random_affine
+from ._augmentation import AUGMENTATIONS, check_augmentation, compose_augmentations
 from ._layout import ImageLayout, has_ambiguous_channels, warn_of_color_rows
 from ._preprocessor import ImagePreprocessor, as_tensor, to_device
 
@@ -11,8 +11,9 @@ __all__ = [
     "ImagePreprocessor",
     "as_array",
     "as_tensor",
+    "check_augmentation",
+    "compose_augmentations",
     "has_ambiguous_channels",
-    "random_affine",
     "tensor_to_array",
     "to_device",
     "warn_of_color_rows",

@@ -39,6 +39,7 @@ import torch
 
 from .._torch import resolve_device, resolve_precision
 from .._validation import check_sizes
+from ..images import check_augmentation
 
 __all__ = ["OPTIMIZERS", "Recipe", "training_budget"]
 
@@ -65,7 +66,7 @@ class Recipe:
     batch_size: int
     max_epochs: int
     normalization: str | None
-    augmentation: str | None
+    augmentation: tuple[str | Callable[[torch.Tensor], torch.Tensor], ...]  # one after the other
     n_iter_no_change: int
     device: torch.device
     dtype: torch.dtype
@@ -94,8 +95,9 @@ class Recipe:
         lr_schedule = given.lr_schedule
         if lr_schedule == "auto":
             lr_schedule = "warmup_stable_decay" if given.early_stopping else "one_cycle"
+        augmentation = check_augmentation(given.augmentation)
         device = resolve_device(given.device)
-        batch_size, max_epochs = training_budget(n_samples, given.augmentation is not None)
+        batch_size, max_epochs = training_budget(n_samples, bool(augmentation))
         return cls(
             network=network,
             output=given.output,
@@ -107,7 +109,7 @@ class Recipe:
             batch_size=_resolve_count(given.batch_size, batch_size),
             max_epochs=1 if is_partial else _resolve_count(given.max_epochs, max_epochs),
             normalization=given.normalization,
-            augmentation=given.augmentation,
+            augmentation=augmentation,
             n_iter_no_change=given.n_iter_no_change,
             device=device,
             dtype=resolve_precision(precision, device),

@@ -7,7 +7,7 @@ import torch
 from skorch.helper import predefined_split
 
 from .._torch import seeded_torch
-from ..images import AUGMENTATIONS, to_device
+from ..images import compose_augmentations, to_device
 from ..network import DeepLeNet, Dropout
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy
 from ._data import ImageDataset
@@ -52,9 +52,10 @@ def fit_network(
         own_callbacks = [ValidationAccuracy(), stop, *own_callbacks]
     loss = LOSSES[recipe.output]
     decay = recipe.weight_decay
-    # Custom activations and compiled dropout may draw from PyTorch's own generators.
+    # Custom activations and augmentation, and compiled dropout, may draw from PyTorch's own.
     activation, dropout = recipe.network["activation"], recipe.network["dropout"]
-    draws_globally = not isinstance(activation, str) or (recipe.compile and dropout)
+    is_custom = not all(isinstance(each, str) for each in (activation, *recipe.augmentation))
+    draws_globally = is_custom or (recipe.compile and dropout)
     with seeded_torch(seed, device) if draws_globally else nullcontext():
         net = ImageClassifierNet(
             partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network),
@@ -70,7 +71,7 @@ def fit_network(
             train_split=split,
             generator=torch.Generator().manual_seed(seed),
             normalization=recipe.normalization,
-            augment=AUGMENTATIONS.get(recipe.augmentation),
+            augment=compose_augmentations(recipe.augmentation),
             dtype=recipe.dtype,
             compiled=recipe.compile,
             callbacks=[*own_callbacks, *callbacks],
@@ -85,7 +86,7 @@ def fit_network(
         raise ValueError("callbacks must not end the training before its first step.")
     net.fold(None if with_optimizer else dataset)
     net.train_split = None  # it holds the validation images
-    net.generator = None
+    net.generator = net.augment = None
     for layer in net.module_.modules():
         if isinstance(layer, Dropout):
             layer.generator = None
