@@ -207,10 +207,11 @@ def test_fit_batch_of_one_image_is_accurate(options, digits):
     assert classifier.score(X_test, y_test) > 0.8
 
 
-@pytest.mark.parametrize("n_rows", [1, 40])
-def test_partial_fit_in_chunks_is_accurate(n_rows, digits):
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_rows", "lr"), [(1, 3e-3), (40, 1e-2)])
+def test_partial_fit_in_chunks_is_accurate(n_rows, lr, digits):
     X_train, X_test, y_train, y_test = digits
-    classifier = Normalized(lr=3e-3)
+    classifier = Normalized(lr=lr)
     for chunk in np.split(np.arange(280), 280 // n_rows) * 2:
         classifier.partial_fit(X_train[chunk], y_train[chunk], classes=np.unique(y_train))
     assert classifier.score(X_test, y_test) > 0.7

@@ -61,7 +61,7 @@ def random_elastic(images, generator=None):
 
     The elastic distortions of P. Y. Simard, D. Steinkraus and J. C. Platt ("Best Practices for
     Convolutional Neural Networks Applied to Visual Document Analysis", ICDAR 2003), with normal
-    displacements of the nodes of a coarse grid in place of a smoothed field of all pixels.
+    displacements of the nodes of a coarse grid instead of a smoothed field of all pixels.
     """
     n_samples, _, height, width = images.shape
     grid = _affine_grid(images, generator)

@@ -1,6 +1,7 @@
 """Batch normalization in training, folded into the layers afterwards."""
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,12 +47,15 @@ class BatchNormalization(nn.Module):
 
     def forward(self, x):
         if not self.training:
-            return functional.batch_norm(x, *self.statistics, None, self.bias, eps=_EPS)
+            mean, variance = self.statistics
+            return functional.batch_norm(x, mean, variance, None, self.bias, eps=_EPS)
         moving = self.statistics
         self.total_weight.lerp_(torch.ones_like(self.total_weight), _MOMENTUM)
         if len(x) >= _MIN_IMAGES:
-            totals = self.total_mean, self.total_variance
-            return functional.batch_norm(x, *totals, None, self.bias, True, _MOMENTUM, _EPS)
+            mean, variance = self.total_mean, self.total_variance
+            return functional.batch_norm(
+                x, mean, variance, None, self.bias, True, momentum=_MOMENTUM, eps=_EPS
+            )
         mean, variance = _blend(moving, _statistics(x), len(x) / _MIN_IMAGES)
         self.total_mean.lerp_(mean.detach(), _MOMENTUM)
         self.total_variance.lerp_(variance.detach(), _MOMENTUM)
@@ -87,15 +91,12 @@ def insert_normalization(network, normalizations=None):
     """
     given = None if normalizations is None else iter(normalizations)
     for part in (network.features, network.head):
-        layers, affine = OrderedDict(), None
-        for name, layer in part.named_children():
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, layer, affine in _layers_after_affine(part):
             if name.startswith("activation"):
-                n_channels = len(affine.weight)
-                normalization = BatchNormalization(n_channels) if given is None else next(given)
-                normalization.unfold(affine)
-                layers[name.replace("activation", "normalization")] = normalization
-            elif isinstance(layer, nn.Conv2d | nn.Linear):
-                affine = layer
+                new = BatchNormalization(len(affine.weight)) if given is None else next(given)
+                new.unfold(affine)
+                layers[name.replace("activation", "normalization")] = new
             layers[name] = layer
         _replace(part, layers)
 
@@ -104,17 +105,24 @@ def fold_normalization(network):
     """Fold the normalizations into the layers before them, in place, and return them."""
     folded = []
     for part in (network.features, network.head):
-        layers, affine = OrderedDict(), None
-        for name, layer in part.named_children():
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, layer, affine in _layers_after_affine(part):
             if isinstance(layer, BatchNormalization):
                 layer.fold(affine)
                 folded.append(layer)
-                continue
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                affine = layer
-            layers[name] = layer
+            else:
+                layers[name] = layer
         _replace(part, layers)
     return folded
+
+
+def _layers_after_affine(part):
+    """Yield the name of each layer, the layer, and the convolution or linear layer before it."""
+    affine: Any = None
+    for name, layer in part.named_children():
+        yield name, layer, affine
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            affine = layer
 
 
 def estimate_statistics(network, batches):
@@ -123,7 +131,7 @@ def estimate_statistics(network, batches):
     Layer by layer: the statistics of a layer are those of its input in evaluation.
     """
     network.eval()
-    layers = []
+    layers: list[nn.Module] = []
     with torch.no_grad():
         for layer in (*network.features, *network.head):
             if isinstance(layer, BatchNormalization):
