@@ -407,7 +407,7 @@ def test_fit_invalid_images_raises_and_stays_unfitted(digits, change, error, mes
         ({"lr_schedule": "step"}, "'lr_schedule' parameter .*'one_cycle'"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"max_epochs": 1.5}, "'max_epochs' parameter"),
-        ({"augmentation": "flip"}, "'augmentation' parameter .*'affine'"),
+        ({"augmentation": "rotate"}, "'augmentation' parameter .*'affine'"),
         ({"conv_channels": (4, 0)}, r"conv_channels must have positive integers, got \(4, 0\)"),
         ({"conv_channels": "ab"}, "conv_channels"),
         ({"conv_channels": 0}, "'conv_channels' parameter"),
