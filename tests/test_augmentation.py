@@ -12,7 +12,7 @@ every = pytest.mark.parametrize("name", AUGMENTATIONS)
 
 
 def augment(images, *changes, seed=0):
-    return compose_augmentations(changes)(images, torch.Generator().manual_seed(seed))
+    return compose_augmentations(changes, torch.Generator().manual_seed(seed))(images)
 
 
 def square_image():

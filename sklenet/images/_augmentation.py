@@ -1,12 +1,12 @@
 """Random changes of training images that preserve their class.
 
 Each takes a batch of images, a tensor of shape (n_samples, channels, height, width), and a
-generator of the CPU, PyTorch's own by default, and returns a tensor of the same shape and type.
-Randomness comes from the CPU, so that it is the same for every device. Edge pixels are repeated
-outwards.
+generator of any device, PyTorch's own of the CPU by default, and returns a tensor of the same shape
+and type. Edge pixels are repeated outwards.
 """
 
 import math
+from functools import partial
 
 import torch
 from torch.nn import functional
@@ -33,9 +33,10 @@ ELASTIC_STRENGTH = 1.0  # their standard deviation along each axis, in pixels
 def random_shift(images, generator=None):
     """Shift each image by at most `SHIFT` whole pixels along each axis."""
     n_samples, _, height, width = images.shape
-    offsets = torch.randint(-SHIFT, SHIFT + 1, (2, n_samples, 1), generator=generator)
-    rows = (torch.arange(height) + offsets[0]).clamp(0, height - 1).to(images.device)
-    columns = (torch.arange(width) + offsets[1]).clamp(0, width - 1).to(images.device)
+    options = {"generator": generator, "device": _device_of(generator)}
+    offsets = torch.randint(-SHIFT, SHIFT + 1, (2, n_samples, 1), **options).to(images.device)
+    rows = (torch.arange(height, device=images.device) + offsets[0]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) + offsets[1]).clamp(0, width - 1)
     return images.gather(2, rows[:, None, :, None].expand_as(images)).gather(
         3, columns[:, None, None, :].expand_as(images)
     )
@@ -43,7 +44,8 @@ def random_shift(images, generator=None):
 
 def random_flip(images, generator=None):
     """Mirror each image horizontally with a probability of one half."""
-    is_flipped = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+    options = {"generator": generator, "device": _device_of(generator)}
+    is_flipped = torch.rand(len(images), 1, 1, 1, **options) < 0.5
     return torch.where(is_flipped.to(images.device), images.flip(3), images)
 
 
@@ -65,25 +67,25 @@ def random_elastic(images, generator=None):
     """
     n_samples, _, height, width = images.shape
     grid = _affine_grid(images, generator)
-    shape = (n_samples, 2, ELASTIC_NODES, ELASTIC_NODES)
-    nodes = torch.randn(shape, generator=generator).to(images) * ELASTIC_STRENGTH
-    field = _interpolation(height).to(nodes) @ nodes @ _interpolation(width).to(nodes).T
+    shape = (2, n_samples, ELASTIC_NODES, ELASTIC_NODES)
+    nodes = torch.randn(shape, generator=generator, device=_device_of(generator)).to(images)
+    rows, columns = (_interpolation(size, images.device).to(images) for size in (height, width))
+    x, y = rows @ (nodes * ELASTIC_STRENGTH) @ columns.T
     # A grid measures in half image sides.
-    return _resample(
-        images, grid + field.permute(0, 2, 3, 1) * (2 / grid.new_tensor([width, height]))
-    )
+    return _resample(images, grid + torch.stack([x * (2 / width), y * (2 / height)], dim=-1))
 
 
-def _interpolation(size):
+def _interpolation(size, device):
     """Return the weights of the nodes in the bicubic interpolation of each pixel."""
-    identity = torch.eye(ELASTIC_NODES)[None, None]
+    identity = torch.eye(ELASTIC_NODES, device=device)[None, None]
     shape = (size, ELASTIC_NODES)
     return functional.interpolate(identity, shape, mode="bicubic", align_corners=True)[0, 0]
 
 
 def _affine_grid(images, generator):
     n_samples, _, height, width = images.shape
-    uniform = (torch.rand(6, n_samples, generator=generator) * 2 - 1).to(images.device)
+    uniform = torch.rand(6, n_samples, generator=generator, device=_device_of(generator))
+    uniform = (uniform * 2 - 1).to(images.device)
     angle = math.radians(MAX_ROTATION) * uniform[0]
     scale_x, scale_y = 1 + MAX_SCALING * uniform[1:3]
     shear = MAX_SHEAR * uniform[3]
@@ -98,6 +100,10 @@ def _affine_grid(images, generator):
         dim=1,
     )
     return functional.affine_grid(theta.to(images.dtype), images.shape, align_corners=False)
+
+
+def _device_of(generator):
+    return "cpu" if generator is None else generator.device
 
 
 def _resample(images, grid):
@@ -127,15 +133,15 @@ def check_augmentation(augmentation):
     return changes
 
 
-def compose_augmentations(names_and_callables):
-    """Return a function of images and a generator that applies each in turn; None for none.
+def compose_augmentations(names_and_callables, generator=None):
+    """Return a function of images that applies each in turn; None for none.
 
     A callable takes a batch of images and returns one of the same shape.
     """
     if not names_and_callables:
         return None
     changes = [
-        AUGMENTATIONS[each] if isinstance(each, str) else _Custom(each)
+        partial(AUGMENTATIONS[each], generator=generator) if isinstance(each, str) else _Custom(each)
         for each in names_and_callables
     ]
     return _Composition(changes)
@@ -145,9 +151,9 @@ class _Composition:
     def __init__(self, changes):
         self.changes = changes
 
-    def __call__(self, images, generator=None):
+    def __call__(self, images):
         for change in self.changes:
-            images = change(images, generator)
+            images = change(images)
         return images
 
 
@@ -155,7 +161,7 @@ class _Custom:
     def __init__(self, change):
         self.change = change
 
-    def __call__(self, images, generator=None):
+    def __call__(self, images):
         changed = self.change(images)
         if not isinstance(changed, torch.Tensor) or changed.shape != images.shape:
             got = type(changed).__name__

@@ -7,7 +7,7 @@ __all__ = ["Dropout"]
 
 
 class Dropout(nn.Dropout):
-    """Dropout whose `generator`, on the CPU, is PyTorch's own if None."""
+    """Dropout whose `generator`, on any device, is PyTorch's own if None."""
 
     def __init__(self, p, generator=None):
         super().__init__(p)
@@ -17,6 +17,6 @@ class Dropout(nn.Dropout):
         # `torch.compile` does not support a generator.
         if self.generator is None or not self.training or torch.compiler.is_compiling():
             return super().forward(x)
-        # Drawn on the CPU, so that it is the same for every device.
-        kept = torch.empty(x.shape).bernoulli_(1 - self.p, generator=self.generator)
+        kept = torch.empty(x.shape, device=self.generator.device)
+        kept.bernoulli_(1 - self.p, generator=self.generator)
         return x * (kept / (1 - self.p)).to(x.device, x.dtype)

@@ -46,15 +46,16 @@ class BatchNormalization(nn.Module):
         self.total_weight.fill_(1.0)
 
     def forward(self, x):
+        scale = torch.ones_like(self.bias)  # CUDA's kernels need it for the gradient of the bias
         if not self.training:
             mean, variance = self.statistics
-            return functional.batch_norm(x, mean, variance, None, self.bias, eps=_EPS)
+            return functional.batch_norm(x, mean, variance, scale, self.bias, eps=_EPS)
         moving = self.statistics
         self.total_weight.lerp_(torch.ones_like(self.total_weight), _MOMENTUM)
         if len(x) >= _MIN_IMAGES:
             mean, variance = self.total_mean, self.total_variance
             return functional.batch_norm(
-                x, mean, variance, None, self.bias, True, momentum=_MOMENTUM, eps=_EPS
+                x, mean, variance, scale, self.bias, True, momentum=_MOMENTUM, eps=_EPS
             )
         mean, variance = _blend(moving, _statistics(x), len(x) / _MIN_IMAGES)
         self.total_mean.lerp_(mean.detach(), _MOMENTUM)

@@ -7,7 +7,14 @@ import torch
 from skorch.callbacks import Callback
 from torch.optim.lr_scheduler import OneCycleLR
 
-__all__ = ["LR_SCHEDULES", "EarlyStopping", "GradientNorm", "OneCycle", "ValidationAccuracy"]
+__all__ = [
+    "LR_SCHEDULES",
+    "EarlyStopping",
+    "GradientNorm",
+    "OneCycle",
+    "ValidationAccuracy",
+    "sees_batches",
+]
 
 
 class OneCycle(Callback):
@@ -209,3 +216,11 @@ class GradientNorm(Callback):
 
     def on_train_end(self, net, **kwargs):
         self.__dict__.pop("squares_", None)
+
+
+def sees_batches(callback):
+    """Tell whether a callback, or a tuple of its name and it, looks into the steps of an epoch."""
+    callback = callback[1] if isinstance(callback, tuple) else callback
+    own = callback if isinstance(callback, type) else type(callback)
+    methods = ("on_batch_begin", "on_grad_computed", "on_batch_end")
+    return any(getattr(own, name, None) is not getattr(Callback, name) for name in methods)

@@ -147,7 +147,8 @@ class Batches:
 class RandomBatches(Batches):
     """Samples drawn as often as their weights say, in a new random order in each epoch.
 
-    The generator is one of the CPU, so that the draws are the same for every device.
+    `generator` is one of the CPU, so that the samples are the same for every device; `augment` is a
+    function of images or None.
     """
 
     def __init__(self, dataset, batch_size, generator=None, augment=None):
@@ -159,13 +160,20 @@ class RandomBatches(Batches):
         return math.ceil(self.dataset.n_draws / self.batch_size)
 
     def __iter__(self):
+        return map(self.make, self.positions())
+
+    def positions(self):
+        """Return the positions of the samples of each batch of an epoch."""
         drawn = self.draw()
         order = drawn[torch.randperm(len(drawn), generator=self.generator)]
-        for positions in order.to(self.dataset.index.device).split(self.batch_size):
-            inputs, target = self.dataset[positions]
-            if self.augment:
-                inputs["images"] = self.augment(inputs["images"], self.generator)
-            yield inputs | {"sample_weight": torch.ones_like(inputs["sample_weight"])}, target
+        return order.to(self.dataset.index.device).split(self.batch_size)
+
+    def make(self, positions):
+        """Return the batch of the samples at the positions."""
+        inputs, target = self.dataset[positions]
+        if self.augment:
+            inputs["images"] = self.augment(inputs["images"])
+        return inputs | {"sample_weight": torch.ones_like(inputs["sample_weight"])}, target
 
     def draw(self):
         """Draw the positions of an epoch by systematic sampling.

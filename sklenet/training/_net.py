@@ -14,7 +14,8 @@ from skorch import NeuralNetClassifier
 from .._compat import compilation_error
 from .._interrupts import Interrupts
 from .._torch import autocast_to, raise_mmap_threshold
-from ..network import estimate_statistics, fold_normalization, insert_normalization
+from ..network import Dropout, estimate_statistics, fold_normalization, insert_normalization
+from ._cuda_graph import CapturedSteps
 from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
 from ._predict import forward_padded
 
@@ -27,8 +28,9 @@ class ImageClassifierNet(NeuralNetClassifier):
     """skorch's net, reading batches as slices of one tensor and weighting the loss.
 
     `dtype` is the type in which training computes the layers (autocast); weights, loss and
-    predictions are float32. With `compiled`, training runs the module through `torch.compile`.
-    `generator` is the source of the initial weights, the batches, their augmentation and dropout.
+    predictions are float32. With `compiled`, training runs the module through `torch.compile`; with
+    `captured`, its steps on a CUDA device are one CUDA graph. `generator`, of the CPU, is the source
+    of the initial weights and of the batches, `device_generator` that of dropout and of `augment`.
     The criterion returns the loss of each sample.
     """
 
@@ -38,24 +40,31 @@ class ImageClassifierNet(NeuralNetClassifier):
         self,
         *args,
         generator=None,
+        device_generator=None,
         augment=None,
         normalization=None,
         dtype=torch.float32,
         compiled=False,
+        captured=False,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.generator = generator
+        self.device_generator = device_generator
         self.augment = augment
         self.normalization = normalization
         self.normalizations_ = None
         self.dtype = dtype
         self.compiled = compiled
+        self.captured = captured
         self._compiled_forward = None
 
     def initialize_module(self):
         kwargs = self.get_params_for("module") | {"generator": self.generator}
         module = self.initialized_instance(self.module, kwargs)
+        for layer in module.modules():
+            if isinstance(layer, Dropout):
+                layer.generator = self.device_generator
         if self.normalization:
             insert_normalization(module)
         # The memory order in which convolutions are fastest on a CPU.
@@ -105,7 +114,9 @@ class ImageClassifierNet(NeuralNetClassifier):
         raise_mmap_threshold()
         n_epochs_before = len(self.history)
         dataset_train, dataset_valid = self.get_split_datasets(X)
-        batches_train = self.get_iterator(dataset_train, training=True)
+        batches_train, step = self.get_iterator(dataset_train, training=True), self.train_step
+        if self.captured:
+            batches_train = step = CapturedSteps(self, batches_train, self.device_generator)
         batches_valid = None if dataset_valid is None else self.get_iterator(dataset_valid)
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
         try:
@@ -116,7 +127,7 @@ class ImageClassifierNet(NeuralNetClassifier):
                     if interrupts.arrived():
                         raise KeyboardInterrupt
                     with measured():
-                        return self.train_step(batch)
+                        return step(batch)
 
                 for _ in range(self.max_epochs):
                     if self.stop_training_ or interrupts.arrived():
@@ -148,9 +159,11 @@ class ImageClassifierNet(NeuralNetClassifier):
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
-            for record in self.history[-1]["batches"]:
-                if isinstance(record.get(f"{prefix}_loss"), torch.Tensor):
-                    record[f"{prefix}_loss"] = record[f"{prefix}_loss"].item()
+            records = [batch for batch in self.history[-1]["batches"] if f"{prefix}_loss" in batch]
+            losses = [batch[f"{prefix}_loss"] for batch in records]
+            if losses and isinstance(losses[0], torch.Tensor):
+                for batch, loss in zip(records, torch.stack(losses).tolist(), strict=True):
+                    batch[f"{prefix}_loss"] = loss
         self.history.record(f"{prefix}_batch_count", len(iterator))
 
     def _drop_unfinished_epoch(self, n_epochs_before):

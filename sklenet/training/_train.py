@@ -9,10 +9,11 @@ from skorch.helper import predefined_split
 from .._torch import seeded_torch
 from ..images import compose_augmentations, to_device
 from ..network import DeepLeNet, Dropout
-from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy
+from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy, sees_batches
 from ._data import ImageDataset
 from ._losses import LOSSES
 from ._net import ImageClassifierNet
+from ._recipe import OPTIMIZERS
 
 __all__ = ["fit_network"]
 
@@ -56,6 +57,15 @@ def fit_network(
     activation, dropout = recipe.network["activation"], recipe.network["dropout"]
     is_custom = not all(isinstance(each, str) for each in (activation, *recipe.augmentation))
     draws_globally = is_custom or (recipe.compile and dropout)
+    captured = (
+        device.type == "cuda"
+        and not (is_custom or recipe.compile)
+        and recipe.optimizer in OPTIMIZERS.values()
+        and not any(map(sees_batches, callbacks))
+    )
+    generator = device_generator = torch.Generator().manual_seed(seed)
+    if device.type == "cuda":
+        device_generator = torch.Generator(device).manual_seed(seed)
     with seeded_torch(seed, device) if draws_globally else nullcontext():
         net = ImageClassifierNet(
             partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network),
@@ -69,11 +79,13 @@ def fit_network(
             batch_size=recipe.batch_size,
             max_epochs=recipe.max_epochs,
             train_split=split,
-            generator=torch.Generator().manual_seed(seed),
+            generator=generator,
+            device_generator=device_generator,
+            augment=compose_augmentations(recipe.augmentation, device_generator),
             normalization=recipe.normalization,
-            augment=compose_augmentations(recipe.augmentation),
             dtype=recipe.dtype,
             compiled=recipe.compile,
+            captured=captured,
             callbacks=[*own_callbacks, *callbacks],
             callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
             device=str(device),
@@ -86,7 +98,7 @@ def fit_network(
         raise ValueError("callbacks must not end the training before its first step.")
     net.fold(None if with_optimizer else dataset)
     net.train_split = None  # it holds the validation images
-    net.generator = net.augment = None
+    net.generator = net.device_generator = net.augment = None
     for layer in net.module_.modules():
         if isinstance(layer, Dropout):
             layer.generator = None
