@@ -12,7 +12,7 @@ CODE := sklenet tests examples benchmarks tools
 # One thread in each worker: the workers share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help compare check lint fast test test-oldest test-sdist coverage acceptance \
+.PHONY: help compare check lint fast test test-oldest test-sdist coverage acceptance gpu \
 	format clean
 
 help:  ## show this list
@@ -57,6 +57,13 @@ coverage: $(READY)  ## measure the coverage of the tests, into htmlcov
 # Without the data the tests are skipped, which passes; without any such test this fails.
 acceptance: $(READY)  ## train on the real MNIST (skipped without the data)
 	$(PY) -m pytest tests -m mnist -rs
+
+# The environment needs a build of PyTorch with CUDA, and SKLENET_DATA or the network MNIST.
+gpu: $(READY)  ## test and time the training on a CUDA device, into build/gpu
+	@$(PY) -c 'import sys, torch; torch.cuda.is_available() or \
+	  sys.exit("make gpu needs a CUDA device, and PyTorch does not find any.")'
+	$(PY) -m pytest tests -m gpu -rs
+	$(PY) -m benchmarks run gpu --data mnist --out build/gpu
 
 format: $(READY)  ## format the code and sort its imports
 	$(PY) -m ruff check --select I --fix $(CODE)

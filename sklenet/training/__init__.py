@@ -1,6 +1,6 @@
 """From a training set to a trained network, and from the network to class scores."""
 
-from ._callbacks import LR_SCHEDULES, GradientNorm
+from ._callbacks import LR_SCHEDULES, GradientNorm, sees_batches
 from ._data import TrainingSet
 from ._losses import LOSSES
 from ._net import ImageClassifierNet
@@ -18,5 +18,6 @@ __all__ = [
     "TrainingSet",
     "fit_network",
     "predict_logits",
+    "sees_batches",
     "training_budget",
 ]

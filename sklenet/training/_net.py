@@ -54,6 +54,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         self.augment = augment
         self.normalization = normalization
         self.normalizations_ = None
+        self.temperature_ = 1.0
         self.dtype = dtype
         self.compiled = compiled
         self.captured = captured
@@ -210,9 +211,18 @@ class ImageClassifierNet(NeuralNetClassifier):
             if dataset is not None:
                 batches = RandomBatches(dataset, CHUNK_SIZE, self.generator)
                 chosen = islice(batches, _N_ESTIMATED // CHUNK_SIZE)
-                estimate_statistics(self.module_, [inputs["images"] for inputs, _ in chosen])
+                with autocast_to(torch.float32, torch.device(self.device)):
+                    estimate_statistics(self.module_, [inputs["images"] for inputs, _ in chosen])
             self.normalizations_ = fold_normalization(self.module_)
         self.module_.eval()
+
+    def divide_logits(self, temperature):
+        """Divide the class scores by a temperature, within the output layer."""
+        output = self.module_.head.output
+        with torch.no_grad():
+            output.weight /= temperature
+            output.bias /= temperature
+        self.temperature_ *= temperature
 
     def continue_from(self, previous, with_optimizer=False):
         """Take over the weights and the history of an earlier net, and its optimizer's moments."""
@@ -231,6 +241,8 @@ class ImageClassifierNet(NeuralNetClassifier):
                 "warm_start=False and call fit to train another network."
             )
         self.module_.load_state_dict(weights)
+        self.divide_logits(1 / previous.temperature_)
+        self.temperature_ = 1.0
         self.history_ = copy(previous.history_)
         if with_optimizer:
             if type(previous.optimizer_) is not type(self.optimizer_):

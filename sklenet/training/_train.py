@@ -11,8 +11,9 @@ from ..images import compose_augmentations, to_device
 from ..network import DeepLeNet, Dropout
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy, sees_batches
 from ._data import ImageDataset
-from ._losses import LOSSES
+from ._losses import LOSSES, fit_temperature
 from ._net import ImageClassifierNet
+from ._predict import predict_logits
 from ._recipe import OPTIMIZERS
 
 __all__ = ["fit_network"]
@@ -97,13 +98,6 @@ def fit_network(
     if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
         raise ValueError("callbacks must not end the training before its first step.")
     net.fold(None if with_optimizer else dataset)
-    net.train_split = None  # it holds the validation images
-    net.generator = net.device_generator = net.augment = None
-    for layer in net.module_.modules():
-        if isinstance(layer, Dropout):
-            layer.generator = None
-    if not with_optimizer:
-        net.optimizer_.state.clear()  # the schedule has ended
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         if interrupts.arrived():
             raise KeyboardInterrupt
@@ -111,4 +105,18 @@ def fit_network(
             "Training diverged: the network has weights that are not finite. "
             f"Lower lr={recipe.lr} or scale X."
         )
+    temperature = recipe.temperature
+    if valid is not None:
+        logits = predict_logits(net.module_, preprocessor, valid.rows[valid.index], device)
+        temperature = fit_temperature(
+            loss, logits.double(), valid.target, valid.sample_weight, temperature
+        )
+    net.divide_logits(temperature)
+    net.train_split = None  # it holds the validation images
+    net.generator = net.device_generator = net.augment = None
+    for layer in net.module_.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = None
+    if not with_optimizer:
+        net.optimizer_.state.clear()  # the schedule has ended
     return net
