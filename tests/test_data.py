@@ -264,8 +264,8 @@ def test_random_batches_length_of_epoch_varies_little_with_share_of_weights():
 def test_random_batches_repeated_draws_are_augmented_separately():
     train = make_training_set(4, weight=np.array([1.0, 1, 1, 5]))
 
-    def augment(images, generator):
-        return images + torch.rand(len(images), 1, 1, 1, generator=generator)
+    def augment(images):
+        return images + torch.rand(len(images), 1, 1, 1)
 
     ((inputs, _),) = RandomBatches(make_dataset(train), 8, augment=augment)
     assert len(inputs["images"].flatten(1).unique(dim=0)) == 8
@@ -274,7 +274,7 @@ def test_random_batches_repeated_draws_are_augmented_separately():
 def test_batches_augmented_in_place_keeps_cached_images():
     dataset = make_dataset(make_training_set(20))
     expected = [inputs["images"] for inputs, _ in Batches(dataset, 8)]
-    for inputs, _ in RandomBatches(dataset, 8, augment=lambda images, _: images.zero_()):
+    for inputs, _ in RandomBatches(dataset, 8, augment=lambda images: images.zero_()):
         assert not inputs["images"].any()
     assert all(map(torch.equal, [inputs["images"] for inputs, _ in Batches(dataset, 8)], expected))
 

@@ -52,7 +52,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 _RATES = {"batch": 1e-2, None: 5e-3}  # peak learning rates, by normalization
 _ADAMW_WEIGHT_DECAY = 0.3
-_AUGMENTATION = "shift"
+_N_SHIFTED = 20_000  # images from which on "auto" augmentation is the faster "shift"
 _SMOOTHINGS, _TEMPERATURES = (0.0, 0.05, 0.1), (1.0, 0.65, 0.55)
 
 
@@ -100,12 +100,13 @@ class Recipe:
         lr_schedule = given.lr_schedule
         if lr_schedule == "auto":
             lr_schedule = "warmup_stable_decay" if given.early_stopping else "one_cycle"
+        is_chosen = not (isinstance(given.augmentation, str) and given.augmentation == "auto")
         augmentation = given.augmentation
-        if isinstance(augmentation, str) and augmentation == "auto":
-            augmentation = _AUGMENTATION
+        if not is_chosen:
+            augmentation = "affine" if n_samples < _N_SHIFTED else "shift"
         augmentation = check_augmentation(augmentation)
         device = resolve_device(given.device)
-        batch_size, max_epochs = training_budget(n_samples)
+        batch_size, max_epochs = training_budget(n_samples, bool(is_chosen and augmentation))
         return cls(
             network=network,
             output=given.output,
@@ -130,8 +131,8 @@ def _resolve_count(value, automatic):
     return automatic if value == "auto" else int(value)
 
 
-def training_budget(n_samples):
+def training_budget(n_samples, is_doubled=False):
     """Choose the batch size and the number of epochs for a number of training images."""
     batch_size = min(max(2 ** math.floor(math.log2(n_samples) / 2), 16), 512)
-    max_epochs = round(min(max(1300 / n_samples**0.5, 1), 120))
-    return batch_size, max_epochs
+    max_epochs = min(1300 / n_samples**0.5, 120)
+    return batch_size, max(1, round(2 * max_epochs if is_doubled else max_epochs))
