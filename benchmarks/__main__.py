@@ -5,11 +5,13 @@ import signal
 import sys
 from pathlib import Path
 
-from . import claims, readme, speed
+from . import claims, readme, recipe, speed
 from .lab import Parser, Refusal, add_options, fill_in, judge_result, redraw, render, run
 
 FOLDER = Path(__file__).parent
-EXPERIMENTS = {each.name: each for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS)}
+EXPERIMENTS = {
+    each.name: each for each in (*claims.EXPERIMENTS, recipe.experiment, *speed.EXPERIMENTS)
+}
 
 
 def main(argv=None):

@@ -51,12 +51,6 @@ def test_recipe_auto_lr_follows_normalization():
     assert recipe(lr=0.1).lr == 0.1
 
 
-def test_recipe_temperature_falls_with_label_smoothing():
-    temperatures = [recipe(label_smoothing=each).temperature for each in (0, 0.05, 0.1, 0.2)]
-    assert temperatures[0] == 1
-    assert temperatures[0] > temperatures[1] > temperatures[2] == temperatures[3] > 0
-
-
 def test_recipe_given_counts_are_kept():
     resolved = recipe(60_000, batch_size=7, max_epochs=3, augmentation="affine")
     assert (resolved.batch_size, resolved.max_epochs) == (7, 3)

@@ -72,7 +72,12 @@ def accuracy(stage, trial, network, lr, weight_decay, *, images, options):
     changed = {CHANGES[change] for change in NETWORKS[network]}
     parameters = {key: value for key, value in LENET5.items() if key not in changed}
     classifier = DeepLeNetClassifier(
-        lr=lr, weight_decay=weight_decay, max_epochs=epochs, random_state=trial, **parameters
+        lr=lr,
+        weight_decay=weight_decay,
+        max_epochs=epochs,
+        random_state=trial,
+        **lab.PLAIN,
+        **parameters,
     )
     start = time.perf_counter()
     classifier.fit(X, y)

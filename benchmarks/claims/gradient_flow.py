@@ -1,6 +1,7 @@
 """Does the sigmoid's gradient vanish on its way to the input, and does the logarithmic rectifier
 keep it?"""
 
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,13 @@ from sklenet.network import make_activation, value_and_derivative
 from .. import lab
 
 SATURATED = 0.01  # of the largest slope
-STARTS = {"LeCun's weights": [lab.UnitGain], "sklenet's weights": []}
+# The callbacks and the parameters of each start.
+NORMALIZED = "LeCun's weights, batch normalization"
+STARTS = {
+    "LeCun's weights": ([lab.UnitGain], lab.PLAIN),
+    "sklenet's weights": ([], lab.PLAIN),
+    NORMALIZED: ([lab.UnitGain], lab.NORMALIZED),
+}
 NETWORK = ["architecture", "start", "activation"]
 SIGMOID_FIRST = lab.ACTIVATIONS[::-1]
 
@@ -42,12 +49,14 @@ def cells(options):
 def flow(trial, architecture, start, activation, *, images, options):
     X, X_test, y, y_test = images[trial]
     probe = Probe(activation, options.n_probes)
+    callbacks, parameters = STARTS[start]
     classifier = DeepLeNetClassifier(
         activation,
         **lab.ARCHITECTURES[architecture],
+        **parameters,
         max_epochs=options.epochs,
         precision=experiment.precision,
-        callbacks=[*(callback() for callback in STARTS[start]), probe],
+        callbacks=[*(callback() for callback in callbacks), probe],
         random_state=trial,
     ).fit(X, y)
     accuracy = classifier.score(X_test, y_test)
@@ -68,7 +77,8 @@ class Probe(Callback):
         self.record(net, epoch=len(net.history))
 
     def record(self, net, epoch):
-        modules = dict([*net.module_.features.named_children(), *net.module_.head.named_children()])
+        module = deepcopy(net.module_).train()  # whose moving averages change
+        modules = dict([*module.features.named_children(), *module.head.named_children()])
         values, z = {}, self.inputs["images"]
         for name, module in modules.items():
             values[name] = z.detach(), module(z)
@@ -135,7 +145,8 @@ def vanishes(rows, options):
 
 @experiment.claim("The logarithmic rectifier has at least half of the rectifier's gradient norm.")
 def is_kept(rows, options):
-    return judge(rows, options, STARTS, ["l_relu", "relu"], threshold=0.5)
+    starts = [start for start in STARTS if start != NORMALIZED]
+    return judge(rows, options, starts, ["l_relu", "relu"], threshold=0.5)
 
 
 @experiment.claim(
@@ -143,6 +154,14 @@ def is_kept(rows, options):
 )
 def is_prevented(rows, options):
     return judge(rows, options, ["sklenet's weights"], SIGMOID_FIRST, threshold=0.1)
+
+
+@experiment.claim(
+    "With batch normalization the sigmoid has at least a tenth of the others' gradient norm."
+)
+def is_prevented_by_normalization(rows, options):
+    is_measured = (rows.start == NORMALIZED).any()
+    return judge(rows, options, [NORMALIZED], SIGMOID_FIRST, 0.1) if is_measured else None
 
 
 @experiment.table

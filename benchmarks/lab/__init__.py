@@ -22,6 +22,8 @@ from ._sklenet import (
     ARCHITECTURES,
     COLORS,
     MARKERS,
+    NORMALIZED,
+    PLAIN,
     AccuracyClock,
     UnitGain,
     accelerate,

@@ -16,6 +16,9 @@ from sklenet.training import predict_logits
 __all__ = ["COLORS", "MARKERS", "resolve_device"]
 
 ACTIVATIONS = ["l_relu", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]
+# The networks of the paper, for experiments on their parts.
+PLAIN = {"normalization": None, "augmentation": None}
+NORMALIZED = {**PLAIN, "normalization": "batch"}
 ARCHITECTURES = {
     "Deep LeNet": {},
     "LeNet-5": {"conv_channels": (6, 16), "pooling": "avg", "hidden_layer_sizes": (120, 84)},

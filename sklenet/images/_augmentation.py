@@ -141,7 +141,9 @@ def compose_augmentations(names_and_callables, generator=None):
     if not names_and_callables:
         return None
     changes = [
-        partial(AUGMENTATIONS[each], generator=generator) if isinstance(each, str) else _Custom(each)
+        partial(AUGMENTATIONS[each], generator=generator)
+        if isinstance(each, str)
+        else _Custom(each)
         for each in names_and_callables
     ]
     return _Composition(changes)

@@ -1,5 +1,6 @@
 """From a training set to a trained network, and from the network to class scores."""
 
+from ._calibration import expected_temperature, fit_temperature
 from ._callbacks import LR_SCHEDULES, GradientNorm, sees_batches
 from ._data import TrainingSet
 from ._losses import LOSSES
@@ -16,7 +17,9 @@ __all__ = [
     "ImageClassifierNet",
     "Recipe",
     "TrainingSet",
+    "expected_temperature",
     "fit_network",
+    "fit_temperature",
     "predict_logits",
     "sees_batches",
     "training_budget",

@@ -1,16 +1,10 @@
 """Losses and their link functions."""
 
-import math
-
 import torch
-from scipy.optimize import minimize_scalar
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["LOSSES", "OneVsRestLoss", "SoftmaxLoss", "fit_temperature"]
-
-_LARGEST_TEMPERATURE = 8.0  # and its inverse is the smallest
-_PRIOR_DEVIATION = 0.25  # of the logarithm of a temperature around what is known before
+__all__ = ["LOSSES", "OneVsRestLoss", "SoftmaxLoss"]
 
 
 class _Loss(nn.Module):
@@ -24,6 +18,21 @@ class _Loss(nn.Module):
     def link(logits):
         """Convert logits to what the softmax normalizes over the classes."""
         return logits
+
+    @staticmethod
+    def predicted(logits):
+        """Convert logits to what the loss compares with the smoothed labels."""
+        return torch.softmax(logits, dim=1)
+
+    def unsmoothed_proba(self, logits):
+        """Compute the probabilities that smoothed labels would have taught as these logits.
+
+        A probability p is smoothed to ``(1 - s) * p + s / n_classes``.
+        """
+        smoothed = self.predicted(logits)
+        share = self.label_smoothing / logits.shape[1]
+        proba = ((smoothed - share) / (1 - self.label_smoothing)).clamp(min=0)
+        return proba / proba.sum(dim=1, keepdim=True)
 
     @classmethod
     def log_proba(cls, logits):
@@ -59,25 +68,9 @@ class OneVsRestLoss(_Loss):
     def link(logits):
         return functional.logsigmoid(logits)
 
+    @staticmethod
+    def predicted(logits):
+        return torch.sigmoid(logits)
+
 
 LOSSES = {"softmax": SoftmaxLoss, "sigmoid": OneVsRestLoss}
-
-
-def fit_temperature(loss, logits, target, sample_weight, expected=1.0):
-    """Choose the temperature, a divisor of the logits, that makes the probabilities most likely.
-
-    The temperature scaling of C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger ("On Calibration of
-    Modern Neural Networks", ICML 2017, arXiv:1706.04599), with a log-normal prior around the
-    expected temperature, because there are few validation images.
-    """
-    largest = math.log(_LARGEST_TEMPERATURE)
-    sample_weight = sample_weight / sample_weight.mean()
-
-    def surprise(log_temperature):
-        log_proba = loss.log_proba(logits * math.exp(-log_temperature))
-        of_target = log_proba.gather(1, target[:, None])[:, 0]
-        deviation = (log_temperature - math.log(expected)) / _PRIOR_DEVIATION
-        return deviation**2 / 2 - float(of_target @ sample_weight)
-
-    result = minimize_scalar(surprise, bounds=(-largest, largest), method="bounded")
-    return math.exp(result.x)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from copy import copy, deepcopy
 from inspect import signature
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,6 @@ from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
 from ._predict import forward_padded
 
 __all__ = ["ImageClassifierNet"]
-
-_N_ESTIMATED = 1024  # images that the statistics of the normalization are estimated from
 
 
 class ImageClassifierNet(NeuralNetClassifier):
@@ -205,14 +202,12 @@ class ImageClassifierNet(NeuralNetClassifier):
         """Compute the weighted mean loss of a batch."""
         return (self.criterion_(y_pred, y_true) * X["sample_weight"]).mean()
 
-    def fold(self, dataset=None):
-        """Fold the normalization into the layers, with the statistics of a dataset if given."""
+    def fold(self, batches=None):
+        """Fold the normalization into the layers, with the statistics of batches if given."""
         if self.normalization:
-            if dataset is not None:
-                batches = RandomBatches(dataset, CHUNK_SIZE, self.generator)
-                chosen = islice(batches, _N_ESTIMATED // CHUNK_SIZE)
+            if batches is not None:
                 with autocast_to(torch.float32, torch.device(self.device)):
-                    estimate_statistics(self.module_, [inputs["images"] for inputs, _ in chosen])
+                    estimate_statistics(self.module_, batches)
             self.normalizations_ = fold_normalization(self.module_)
         self.module_.eval()
 

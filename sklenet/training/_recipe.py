@@ -35,7 +35,6 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 
 from .._torch import resolve_device, resolve_precision
@@ -53,7 +52,6 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 _RATES = {"batch": 1e-2, None: 5e-3}  # peak learning rates, by normalization
 _ADAMW_WEIGHT_DECAY = 0.3
 _N_SHIFTED = 20_000  # images from which on "auto" augmentation is the faster "shift"
-_SMOOTHINGS, _TEMPERATURES = (0.0, 0.05, 0.1), (1.0, 0.65, 0.55)
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ class Recipe:
     network: dict[str, Any]  # keyword arguments of DeepLeNet
     output: str
     label_smoothing: float
-    temperature: float  # divides the class scores after the training
     optimizer: Callable[..., torch.optim.Optimizer]
     lr: float
     weight_decay: float | None  # None: the optimizer's own default
@@ -111,7 +108,6 @@ class Recipe:
             network=network,
             output=given.output,
             label_smoothing=given.label_smoothing,
-            temperature=float(np.interp(given.label_smoothing, _SMOOTHINGS, _TEMPERATURES)),
             optimizer=OPTIMIZERS.get(given.optimizer, given.optimizer),
             lr=_RATES[given.normalization] if given.lr == "auto" else given.lr,
             weight_decay=weight_decay,

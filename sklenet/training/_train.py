@@ -2,21 +2,26 @@
 
 from contextlib import nullcontext
 from functools import partial
+from itertools import islice
 
 import torch
 from skorch.helper import predefined_split
+from torch.nn.functional import one_hot
 
-from .._torch import seeded_torch
+from .._torch import autocast_to, seeded_torch
 from ..images import compose_augmentations, to_device
 from ..network import DeepLeNet, Dropout
+from ._calibration import fit_temperature
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy, sees_batches
-from ._data import ImageDataset
-from ._losses import LOSSES, fit_temperature
+from ._data import CHUNK_SIZE, ImageDataset, RandomBatches
+from ._losses import LOSSES
 from ._net import ImageClassifierNet
-from ._predict import predict_logits
+from ._predict import forward_padded, predict_logits
 from ._recipe import OPTIMIZERS
 
 __all__ = ["fit_network"]
+
+_N_DRAWN = 1024  # training images that the statistics and the temperature are estimated from
 
 
 def fit_network(
@@ -97,7 +102,9 @@ def fit_network(
         net.partial_fit(dataset, interrupts=interrupts, threads=threads)
     if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
         raise ValueError("callbacks must not end the training before its first step.")
-    net.fold(None if with_optimizer else dataset)
+    drawn = islice(RandomBatches(dataset, CHUNK_SIZE, generator), _N_DRAWN // CHUNK_SIZE)
+    images = [inputs["images"] for inputs, _ in drawn]
+    net.fold(None if with_optimizer else images)
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         if interrupts.arrived():
             raise KeyboardInterrupt
@@ -105,13 +112,15 @@ def fit_network(
             "Training diverged: the network has weights that are not finite. "
             f"Lower lr={recipe.lr} or scale X."
         )
-    temperature = recipe.temperature
     if valid is not None:
         logits = predict_logits(net.module_, preprocessor, valid.rows[valid.index], device)
-        temperature = fit_temperature(
-            loss, logits.double(), valid.target, valid.sample_weight, temperature
-        )
-    net.divide_logits(temperature)
+        proba = one_hot(valid.target, n_classes)
+        net.divide_logits(fit_temperature(net.criterion_, logits, proba, valid.sample_weight))
+    elif recipe.label_smoothing:
+        with torch.inference_mode(), autocast_to(torch.float32, device):
+            logits = torch.cat([forward_padded(net.module_, batch) for batch in images]).cpu()
+        proba = net.criterion_.unsmoothed_proba(logits)
+        net.divide_logits(fit_temperature(net.criterion_, logits, proba))
     net.train_split = None  # it holds the validation images
     net.generator = net.device_generator = net.augment = None
     for layer in net.module_.modules():

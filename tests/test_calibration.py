@@ -1,0 +1,108 @@
+"""The temperature of the probabilities."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import Small, weights_of
+from sklearn.metrics import log_loss
+
+from sklenet import DeepLeNetClassifier
+from sklenet.training import LOSSES, expected_temperature, fit_temperature
+
+by_output = pytest.mark.parametrize("output", LOSSES)
+
+
+def make_scores(n_samples=2000, n_classes=4, seed=0):
+    """Return scores, and targets drawn with the probabilities of their softmax."""
+    random = np.random.RandomState(seed)
+    scores = torch.from_numpy(3 * random.standard_normal((n_samples, n_classes)))
+    proba = torch.softmax(scores, dim=1).numpy()
+    target = [random.choice(n_classes, p=each) for each in proba]
+    return scores, torch.nn.functional.one_hot(torch.tensor(target), n_classes)
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 3.0])
+def test_fit_temperature_finds_factor_of_scores(factor):
+    scores, target = make_scores()
+    assert fit_temperature(LOSSES["softmax"](), factor * scores, target) == pytest.approx(
+        factor, rel=0.1
+    )
+
+
+def test_fit_temperature_few_samples_is_near_the_expected_one():
+    scores, target = make_scores(n_samples=3)
+    for smoothing in (0.0, 0.1):
+        expected = expected_temperature(smoothing)
+        found = fit_temperature(LOSSES["softmax"](smoothing), scores, target)
+        assert expected / 2 < found < 2 * expected
+
+
+def test_fit_temperature_weight_of_zero_drops_samples():
+    scores, target = make_scores()
+    weight = torch.ones(len(target)).index_fill(0, torch.arange(1000), 0.0)
+    wrong = target.clone()
+    wrong[:1000] = wrong[:1000].roll(1, dims=1)
+    loss = LOSSES["softmax"]()
+    found, expected = (fit_temperature(loss, scores, each, weight) for each in (wrong, target))
+    assert found == pytest.approx(expected)
+
+
+def test_expected_temperature_falls_with_label_smoothing():
+    temperatures = [expected_temperature(each) for each in (0, 0.05, 0.1, 0.2)]
+    assert temperatures[0] == 1
+    assert temperatures[0] > temperatures[1] > temperatures[2] == temperatures[3] > 0
+
+
+@by_output
+def test_unsmoothed_proba_inverts_the_smoothing(output):
+    proba = torch.tensor([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]], dtype=torch.float64)
+    smoothed = 0.9 * proba + 0.1 / 3
+    logits = smoothed.log() if output == "softmax" else smoothed.logit()
+    torch.testing.assert_close(LOSSES[output](0.1).unsmoothed_proba(logits), proba)
+
+
+@by_output
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}], ids=["all", "hold-out"])
+def test_fit_label_smoothing_has_no_higher_log_loss_than_its_scores(output, options, digits):
+    X_train, X_test, y_train, y_test = digits
+    classifier = Small(output=output, max_epochs=15, **options).fit(X_train, y_train)
+    proba = classifier.predict_proba(X_test)
+    classifier.net_.divide_logits(1 / classifier.net_.temperature_)
+    assert log_loss(y_test, proba) < log_loss(y_test, classifier.predict_proba(X_test))
+
+
+def test_fit_without_label_smoothing_keeps_its_scores(digits):
+    X, _, y, _ = digits
+    assert Small(label_smoothing=0).fit(X, y).net_.temperature_ == 1
+
+
+def test_module_has_the_temperature(digits):
+    X, _, y, _ = digits
+    classifier = Small().fit(X, y)
+    rows = torch.from_numpy(X[:50].reshape(50, -1))
+    with torch.no_grad():
+        scores = classifier.module_(classifier.preprocessor_(rows)).double()
+    np.testing.assert_allclose(classifier.decision_function(X[:50]), scores, rtol=1e-5, atol=1e-5)
+    proba = torch.softmax(scores, dim=1)
+    np.testing.assert_allclose(classifier.predict_proba(X[:50]), proba, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["warm start", "partial fit"])
+def test_continued_training_starts_without_the_temperature(method, digits):
+    X, _, y, _ = digits
+    classifier = Small(lr=1e-9, normalization=None, warm_start=True).fit(X, y)
+    expected, temperature = weights_of(classifier), classifier.net_.temperature_
+    if method == "warm start":
+        classifier.fit(X, y)
+    else:
+        classifier.partial_fit(X, y)
+    torch.testing.assert_close(weights_of(classifier), expected, rtol=1e-2, atol=1e-4)
+    assert classifier.net_.temperature_ == pytest.approx(temperature, rel=0.05)
+
+
+def test_fit_defaults_have_honest_probabilities(digits):
+    X_train, X_test, y_train, y_test = digits
+    classifier = DeepLeNetClassifier(max_epochs=12, random_state=0).fit(X_train, y_train)
+    proba = classifier.predict_proba(X_test)
+    confidence, right = proba.max(axis=1), classifier.predict(X_test) == y_test
+    assert abs(confidence.mean() - right.mean()) < 0.02
