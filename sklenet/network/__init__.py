@@ -10,6 +10,7 @@ from ._activations import (
 from ._dropout import Dropout
 from ._lenet import IMAGE_SIZE, DeepLeNet
 from ._normalization import estimate_statistics, fold_normalization, insert_normalization
+from ._pooling import MaxPool2x2
 
 __all__ = [
     "ACTIVATIONS",
@@ -17,6 +18,7 @@ __all__ = [
     "DeepLeNet",
     "Dropout",
     "LReLU",
+    "MaxPool2x2",
     "activation_gain",
     "estimate_statistics",
     "fold_normalization",

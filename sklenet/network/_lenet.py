@@ -3,6 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -12,13 +13,17 @@ from torch.nn.utils import skip_init
 from ._activations import Activation, activation_gain, make_activation
 from ._dropout import Dropout
 from ._linear import RowwiseLinear
+from ._pooling import MaxPool2x2
 
 __all__ = ["IMAGE_SIZE", "DeepLeNet"]
 
 IMAGE_SIZE = 32
 """Height and width of the images that the network reads, in pixels, as for LeNet-5."""
 
-_POOLINGS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+_POOLINGS: dict[str, Callable[[], nn.Module]] = {
+    "max": MaxPool2x2,
+    "avg": partial(nn.AvgPool2d, 2),
+}
 
 
 class DeepLeNet(nn.Module):
@@ -130,7 +135,7 @@ class DeepLeNet(nn.Module):
             size = _remaining_pixels(size // 2, pool, kernel_size)
             stage = [
                 (f"activation{number}", make_activation(activation)),
-                (pool, _POOLINGS[pooling](2)),
+                (pool, _POOLINGS[pooling]()),
             ]
             features.update(reversed(stage) if pool_first else stage)
             in_channels = out_channels

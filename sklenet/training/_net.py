@@ -25,10 +25,10 @@ class ImageClassifierNet(NeuralNetClassifier):
     """skorch's net, reading batches as slices of one tensor and weighting the loss.
 
     `dtype` is the type in which training computes the layers (autocast); weights, loss and
-    predictions are float32. With `compiled`, training runs the module through `torch.compile`; with
-    `captured`, its steps on a CUDA device are one CUDA graph. `generator`, of the CPU, is the source
-    of the initial weights and of the batches, `device_generator` that of dropout and of `augment`.
-    The criterion returns the loss of each sample.
+    predictions are float32. With `compiled`, training runs the module through `torch.compile`;
+    with `captured`, its steps on a CUDA device are one CUDA graph. `generator`, of the CPU, is the
+    source of the initial weights and of the batches, `device_generator` that of dropout and of
+    `augment`. The criterion returns the loss of each sample.
     """
 
     module_: Any
