@@ -116,8 +116,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Share of each training label that is spread evenly over all classes [4]_. It raises the
         accuracy, above all on few images, and bounds `loss_` from below. The probabilities that it
         makes are timid: the class scores are therefore divided by a temperature [7]_, which is
-        fitted on the held-out data with `early_stopping` and else 0.55 for a smoothing of 0.1, 0.65
-        for 0.05 and 1 for none. The output layer contains the division.
+        fitted on the held-out data with `early_stopping`; without, it undoes the smoothing on
+        training images. The output layer contains the division.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or a class of `torch.optim` or a `functools.partial` of one, which is called with
         the parameters, `lr` and `weight_decay`. "adamw" and "adam" have the decay rates 0.8 and

@@ -1,19 +1,23 @@
 """The training recipe and the evidence for its defaults.
 
-The defaults were chosen on training images only: by the accuracy on 10,000 of MNIST's training
-images after training on 1,000, 10,000 or 50,000 others, and by 5-fold cross-validation on
-scikit-learn's digits, one to three random splits each. Tried were
+The defaults were chosen on validation images, never on test images: scikit-learn's digits (5-fold
+cross-validation), 100 to 50,000 of MNIST's training images scored on 10,000 others, 3,200 color
+photographs of CIFAR-10's training images scored on 800 others, and capital letters scored on other
+fonts. ``python -m benchmarks run recipe --data mnist`` repeats the choice. They are
 
-- peak learning rates of 1e-3 to 6e-3: 5e-3;
-- weight decays of 0.05 to 1, as Loshchilov and Hutter (2019, arXiv:1711.05101) decouple them: 0.3;
-- label smoothing (Szegedy et al., 2016, arXiv:1512.00567, section 7) of 0 to 0.1: 0.1;
-- batches of 16 to 128 images: the largest power of two up to the square root of the number of
-  images, from 16 to 512;
-- 3 to 10 epochs on 10,000 and 50,000 images: 400 / n_samples ** 0.4, from 1 to 30; twice as many
-  with augmentation.
-
-They reach an accuracy of 0.861 with 100 images, 0.969 with 1,000, 0.988 with 10,000, 0.994 with
-50,000 and 0.994 on the digits. With 50,000 images two epochs reach 0.991, one epoch 0.987.
+- AdamW with a peak learning rate of 1e-2, decay rates of 0.8 and 0.95 for its moments (0.7 and 0.9
+  are as good, 0.9 and 0.999 lose a point on 100 images) and a weight decay of 0.3, decoupled as
+  Loshchilov and Hutter (2019, arXiv:1711.05101) do;
+- batches of the largest power of two up to the square root of the number of images, from 16 to 512;
+- 1300 / n_samples ** 0.5 epochs, from 1 to 120: twice as many add half a point on 1,000 images;
+- batch normalization: 0.972 instead of 0.967 on 1,000 images without augmentation;
+- "affine" augmentation for fewer than 20,000 images: 0.942 on 100 of MNIST, 0.985 on 1,000, 0.993 on
+  10,000, 0.998 on the digits and 0.617 on the photographs, where "shift" has 0.918, 0.979, 0.993,
+  0.996 and 0.591 (without label smoothing). On 50,000 images they are as accurate, 0.995, and "shift"
+  is the faster;
+- label smoothing (Szegedy et al., 2016, arXiv:1512.00567, section 7) of 0.1: 0.948 on 100 images
+  of MNIST, 0.987 on 1,000 and 0.994 on 10,000, without it 0.942, 0.985 and 0.993; no difference on
+  50,000, on the digits and on the photographs.
 
 With early stopping the learning rate is held until the validation data show that it should fall: a
 one-cycle schedule is cut off at its highest rates. After 1,200 of the digits, scored on the 597

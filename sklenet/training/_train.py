@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 from .._torch import autocast_to, seeded_torch
 from ..images import compose_augmentations, to_device
 from ..network import DeepLeNet, Dropout
-from ._calibration import fit_temperature
+from ._calibration import fit_temperature, undo_smoothing
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy, sees_batches
 from ._data import CHUNK_SIZE, ImageDataset, RandomBatches
 from ._losses import LOSSES
@@ -57,7 +57,7 @@ def fit_network(
     if valid is not None:
         stop = EarlyStopping(recipe.n_iter_no_change, *own_callbacks)
         own_callbacks = [ValidationAccuracy(), stop, *own_callbacks]
-    loss = LOSSES[recipe.output]
+    loss = LOSSES[recipe.output](recipe.label_smoothing)
     decay = recipe.weight_decay
     # Custom activations and augmentation, and compiled dropout, may draw from PyTorch's own.
     activation, dropout = recipe.network["activation"], recipe.network["dropout"]
@@ -76,7 +76,7 @@ def fit_network(
         net = ImageClassifierNet(
             partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network),
             classes=range(n_classes),
-            criterion=loss,
+            criterion=type(loss),
             criterion__label_smoothing=recipe.label_smoothing,
             predict_nonlinearity=loss.proba,
             optimizer=recipe.optimizer,
@@ -114,13 +114,13 @@ def fit_network(
         )
     if valid is not None:
         logits = predict_logits(net.module_, preprocessor, valid.rows[valid.index], device)
-        proba = one_hot(valid.target, n_classes)
-        net.divide_logits(fit_temperature(net.criterion_, logits, proba, valid.sample_weight))
+        proba, weight = one_hot(valid.target, n_classes), valid.sample_weight
+        temperature = fit_temperature(loss, logits.double(), proba, weight / weight.mean())
+        net.divide_logits(temperature)
     elif recipe.label_smoothing:
         with torch.inference_mode(), autocast_to(torch.float32, device):
             logits = torch.cat([forward_padded(net.module_, batch) for batch in images]).cpu()
-        proba = net.criterion_.unsmoothed_proba(logits)
-        net.divide_logits(fit_temperature(net.criterion_, logits, proba))
+        net.divide_logits(undo_smoothing(loss, logits.double()))
     net.train_split = None  # it holds the validation images
     net.generator = net.device_generator = net.augment = None
     for layer in net.module_.modules():
