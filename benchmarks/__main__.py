@@ -7,10 +7,12 @@ from pathlib import Path
 
 from . import claims, readme, recipe, speed
 from .lab import Parser, Refusal, add_options, fill_in, judge_result, redraw, render, run
+from .speed import gpu
 
 FOLDER = Path(__file__).parent
 EXPERIMENTS = {
-    each.name: each for each in (*claims.EXPERIMENTS, recipe.experiment, *speed.EXPERIMENTS)
+    each.name: each
+    for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS, recipe.experiment, gpu.experiment)
 }
 
 

@@ -14,7 +14,7 @@ from torch.optim import AdamW
 
 from sklenet import DeepLeNetClassifier
 from sklenet.datasets import fetch_mnist, load_digits_images
-from sklenet.training import Recipe
+from sklenet.training import training_budget
 
 from . import lab
 
@@ -56,8 +56,8 @@ KINDS = {
 experiment = lab.Experiment(
     __name__,
     __doc__,
-    digits={"trials": 2, "sizes": [100]},
-    mnist={"trials": 3, "sizes": [100, 1_000, 10_000, 50_000]},
+    digits={"trials": 2, "sizes": [50], "most_epochs": 20},
+    mnist={"trials": 3, "sizes": [100, 1_000, 10_000, 50_000], "most_epochs": 60},
 )
 
 
@@ -84,11 +84,12 @@ class Images(NamedTuple):
 
 @experiment.images
 def images(options):
-    kinds = {"digits": Images(*load_digits_images()), "letters": draw_letters(), "dot": draw_dots()}
-    if options.data == "mnist":
-        X, _, y, _ = fetch_mnist()
-        kinds |= {"mnist": Images(X, y), "cifar10-small": load_photographs()}
-    return kinds
+    digits = {"digits": Images(*load_digits_images())}
+    if options.data == "digits":
+        return digits
+    X, _, y, _ = fetch_mnist()
+    drawn = {"letters": draw_letters(), "dot": draw_dots()}
+    return {**digits, "mnist": Images(X, y), **drawn, "cifar10-small": load_photographs()}
 
 
 def load_photographs():
@@ -136,8 +137,8 @@ def draw_dots():
 @experiment.rows
 def cells(options):
     for trial in range(options.trials):
-        for kind in KINDS if options.data == "mnist" else ["digits", "letters", "dot"]:
-            for n_train in options.sizes if kind == "mnist" else [None]:
+        for kind in KINDS if options.data == "mnist" else ["digits"]:
+            for n_train in options.sizes if kind == options.data else [None]:
                 for change in CHANGES:
                     yield {"trial": trial, "kind": kind, "n_train": n_train, "change": change}
 
@@ -146,10 +147,10 @@ def cells(options):
 def scores(trial, kind, n_train, change, *, images, options):
     X, X_valid, y, y_valid = images[kind].split(trial, n_train)
     parameters = dict(CHANGES[change])
-    default = Recipe.from_parameters(DeepLeNetClassifier().get_params(), len(y))
-    for name in ("batch_size", "max_epochs"):
-        count = getattr(default, name) * parameters.pop(name, 1)
-        parameters[name] = max(1, round(count))
+    batch_size, max_epochs = training_budget(len(y))
+    counts = {"batch_size": batch_size, "max_epochs": min(max_epochs, options.most_epochs)}
+    for name, count in counts.items():
+        parameters[name] = max(1, round(count * parameters.pop(name, 1)))
     if "betas" in parameters:
         options_of_adamw = {"betas": parameters.pop("betas"), "fused": True}
         parameters |= {
@@ -190,17 +191,17 @@ def with_names(rows):
 def gains(rows, options):
     """Return the accuracy of the default, and what each change adds to it, in percentage points."""
     rows = with_names(rows)
-    by_change = rows.pivot(index=["images", "trial"], columns="change", values="accuracy")
-    order = [*dict.fromkeys(rows.images)]
-    gains = by_change.sub(by_change[DEFAULT], axis=0).groupby("images")
-    means, errors = gains.mean().loc[order], gains.sem().loc[order]
-    table = {DEFAULT: by_change[DEFAULT].groupby("images").mean().loc[order].map("{:.4f}".format)}
-    for change in list(CHANGES)[1:]:
-        table[change] = [
-            f"{100 * mean:+.2f} ± {100 * error:.2f}"
-            for mean, error in zip(means[change], errors[change], strict=True)
-        ]
-    return pd.DataFrame(table).T.rename_axis("change")
+    accuracies = rows.pivot(index=["images", "trial"], columns="change", values="accuracy")
+    gains = 100 * accuracies.sub(accuracies[DEFAULT], axis=0)
+    table = {
+        images: {
+            change: f"{part[change].mean():+.2f} ± {part[change].sem():.2f}"
+            for change in CHANGES
+            if change != DEFAULT
+        }
+        for images, part in gains.groupby("images", sort=False)
+    }
+    return pd.DataFrame(table)[rows.images.unique()].rename_axis("change")
 
 
 @experiment.table

@@ -1,8 +1,8 @@
 """Train with random changes of the images of your own.
 
 A callable takes a batch of standardized images, a tensor of shape (n_samples, channels, 32, 32),
-and returns one of the same shape. The transforms of torchvision (`torchvision.transforms.v2`) and of
-kornia (`kornia.augmentation`) are such callables.
+and returns one of the same shape. The transforms of torchvision (`torchvision.transforms.v2`) and
+of kornia (`kornia.augmentation`) are such callables.
 """
 
 import torch

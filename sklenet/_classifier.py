@@ -136,7 +136,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Images in a batch. "auto" is the largest power of two up to the square root of the number
         of images, from 16 to 512.
     max_epochs : int or "auto", default="auto"
-        Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 120, and twice
+        Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 60, and twice
         that with an `augmentation` other than "auto": 41 for 1,000 images, 5 for 60,000.
     augmentation : str, callable, tuple of these or None, default="auto"
         Random changes of each training image in each epoch: more accurate where they preserve the

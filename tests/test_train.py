@@ -65,7 +65,7 @@ def test_fit_network_without_validation_set_trains_all_epochs(fit):
 
 
 def test_fit_network_validation_set_stops_training(fit):
-    # Without moving averages, which change, too.
+    # Without moving averages, which also change.
     net = fit(holds_out=True, max_epochs=9, n_iter_no_change=2, lr=1e-9, normalization=None)
     assert len(net.history_) == 3
     assert all(0 <= epoch["valid_acc"] <= 1 for epoch in net.history_)

@@ -61,6 +61,8 @@ def draw_lines(ax, rows, x, column, by, options, interval=interval, bands=None, 
 def draw_line(ax, points, number, has_bars=True, **style):
     """Draw a series of estimates over its index."""
     mean, low, high = np.transpose(list(points))
-    style = {"color": COLORS[number], "marker": MARKERS[number], "markersize": 5, **style}
+    color = COLORS[number % len(COLORS)]
+    marker = MARKERS[(number + number // len(COLORS)) % len(MARKERS)]  # differs where colors recur
+    style = {"color": color, "marker": marker, "markersize": 5, **style}
     errors = (mean - low, high - mean) if has_bars else None
     ax.errorbar(points.index, mean, errors, capsize=2, linewidth=1.2, **style)

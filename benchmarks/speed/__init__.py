@@ -1,6 +1,6 @@
 """Experiments on the time and the memory that training and prediction take."""
 
-from . import busy_machine, gpu, prediction_speed, scaling, time_to_accuracy, training_speed
+from . import busy_machine, prediction_speed, scaling, time_to_accuracy, training_speed
 
 EXPERIMENTS = [
     time_to_accuracy.experiment,
@@ -8,5 +8,4 @@ EXPERIMENTS = [
     prediction_speed.experiment,
     scaling.experiment,
     busy_machine.experiment,
-    gpu.experiment,
 ]
