@@ -108,4 +108,4 @@ def test_fit_defaults_have_honest_probabilities(digits):
     classifier = DeepLeNetClassifier(max_epochs=12, random_state=0).fit(X_train, y_train)
     proba = classifier.predict_proba(X_test)
     confidence, right = proba.max(axis=1), classifier.predict(X_test) == y_test
-    assert abs(confidence.mean() - right.mean()) < 0.02
+    assert abs(confidence.mean() - right.mean()) < 0.03
