@@ -1,11 +1,15 @@
 """The training steps of a CUDA device as one graph."""
 
+import os
+import pickle
+import subprocess
+import sys
 import warnings
 
 import pytest
 import torch
 from helpers import Small, weights_of
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer
 
 from sklenet.callbacks import GradientNorm
 from sklenet.training import sees_batches
@@ -49,6 +53,9 @@ def test_sees_batches_only_methods_of_steps_count(pack):
     assert sees_batches(pack(GradientNorm()))
     assert sees_batches(pack(Watcher))
     assert not sees_batches(pack(EndOfEpoch()))
+    callback = EndOfEpoch()
+    callback.on_batch_end = print
+    assert sees_batches(pack(callback))
 
 
 @pytest.mark.gpu
@@ -65,6 +72,23 @@ def test_fit_captured_is_fit_step_by_step(variant, digits):
 def test_fit_captured_twice_is_the_same(variant, digits):
     first, second = (fit(digits, **VARIANTS[variant]) for _ in range(2))
     assert torch.equal(weights_of(first), weights_of(second))
+
+
+@pytest.mark.gpu
+def test_fit_captured_follows_what_a_callback_changes_between_epochs(digits):
+    fits = [
+        fit(digits, callbacks=[Freezer("features.C1*", at=2), *more]) for more in ([], [Watcher()])
+    ]
+    assert torch.equal(*map(weights_of, fits))
+
+
+@pytest.mark.gpu
+def test_pickle_of_a_cuda_fit_loads_without_a_device(digits, tmp_path):
+    path = tmp_path / "classifier.pkl"
+    path.write_bytes(pickle.dumps(fit(digits, normalization="batch")))
+    code = f"import pickle; pickle.load(open({str(path)!r}, 'rb')).net_.normalizations_"
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.mark.gpu

@@ -220,7 +220,10 @@ class GradientNorm(Callback):
 
 def sees_batches(callback):
     """Tell whether a callback, or a tuple of its name and it, looks into the steps of an epoch."""
-    callback = callback[1] if isinstance(callback, tuple) else callback
-    own = callback if isinstance(callback, type) else type(callback)
+    callback = callback[-1] if isinstance(callback, tuple) else callback
     methods = ("on_batch_begin", "on_grad_computed", "on_batch_end")
-    return any(getattr(own, name, None) is not getattr(Callback, name) for name in methods)
+    hooks = [getattr(callback, name, None) for name in methods]
+    return any(
+        getattr(hook, "__func__", hook) is not getattr(Callback, name)
+        for hook, name in zip(hooks, methods, strict=True)
+    )

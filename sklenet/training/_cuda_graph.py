@@ -20,13 +20,14 @@ class CapturedSteps:
         self.net, self.batches, self.generator = net, batches, generator
         self.device = torch.device(net.device)
         self.stream = torch.cuda.Stream(self.device)
-        self.graph, self.n_eager = None, 0
+        self.graph, self.n_eager, self.captured_state = None, 0, None
 
     def __len__(self):
         return len(self.batches)
 
     def __iter__(self):
         """Yield the batches; that of a captured step takes its values in the step."""
+        self._drop_outdated_graph()
         for positions in self.batches.positions():
             if self.graph is not None and len(positions) == len(self.positions):
                 self.positions.copy_(positions)
@@ -46,23 +47,41 @@ class CapturedSteps:
                 step = self.net.train_step(batch)
             torch.cuda.current_stream(self.device).wait_stream(self.stream)
             return step
-        for rate, group in zip(self.rates, self.net.optimizer_.param_groups, strict=True):
+        for rate, group in zip(self.rates, self._groups, strict=True):
             rate.fill_(group["lr"])
         self.graph.replay()
         return self.step | {"loss": self.step["loss"].clone()}
 
+    def _drop_outdated_graph(self):
+        """Drop the graph if a callback has changed parameters or optimizer since the capture."""
+        if self.graph is not None and self._state() != self.captured_state:
+            self.graph, self.n_eager = None, 0
+
+    def _state(self):
+        """Return what a captured step contains, besides the learning rates."""
+        parameters = [(id(each), each.requires_grad) for each in self.net.module_.parameters()]
+        options = [dict(group, params=None, lr=None) for group in self._groups]
+        return parameters, options
+
+    @property
+    def _groups(self):
+        return self.net.optimizer_.param_groups
+
     def _capture(self, positions):
-        groups = self.net.optimizer_.param_groups
+        groups = self._groups
         kept = [dict(group) for group in groups]
         self.rates = [torch.tensor(group["lr"], device=self.device) for group in groups]
-        for group, rate in zip(groups, self.rates, strict=True):
-            group |= {"lr": rate, "capturable": True}
         self.positions, graph = positions.clone(), torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
-        with torch.cuda.graph(graph, stream=self.stream):
-            self.batch = self.batches.make(self.positions)
-            self.step = self.net.train_step(self.batch)
-        for group, before in zip(groups, kept, strict=True):
-            group.clear()
-            group |= before
-        self.graph = graph
+        try:
+            for group, rate in zip(groups, self.rates, strict=True):
+                group |= {"lr": rate, "capturable": True}
+            # Other threads may use the device meanwhile.
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                self.batch = self.batches.make(self.positions)
+                self.step = self.net.train_step(self.batch)
+        finally:
+            for group, before in zip(groups, kept, strict=True):
+                group.clear()
+                group |= before
+        self.graph, self.captured_state = graph, self._state()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from copy import copy, deepcopy
 from inspect import signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class ImageClassifierNet(NeuralNetClassifier):
     """
 
     module_: Any
+    cuda_dependent_attributes_: ClassVar[list[str]] = ["normalizations_"]  # for pickles
 
     def __init__(
         self,
