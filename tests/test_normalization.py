@@ -49,6 +49,8 @@ NETWORKS = {
     "three convolutions": {"conv_channels": (4, 5, 6), "kernel_size": 3},
     "no hidden layer": {"conv_channels": (4,), "hidden_layer_sizes": ()},
 }
+SHARED = nn.ReLU()
+NETWORKS["one module for all activations"] = {"activation": lambda: SHARED}
 all_networks = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
 
 

@@ -120,7 +120,7 @@ def fold_normalization(network):
 def _layers_after_affine(part):
     """Yield the name of each layer, the layer, and the convolution or linear layer before it."""
     affine: Any = None
-    for name, layer in part.named_children():
+    for name, layer in part._modules.items():  # named_children() leaves out a layer's second name
         yield name, layer, affine
         if isinstance(layer, nn.Conv2d | nn.Linear):
             affine = layer
