@@ -1,6 +1,6 @@
 """From a training set to a trained network, and from the network to class scores."""
 
-from ._calibration import expected_temperature, fit_temperature
+from ._calibration import expected_temperature, fit_temperature, undo_smoothing
 from ._callbacks import LR_SCHEDULES, GradientNorm, sees_batches
 from ._data import TrainingSet
 from ._losses import LOSSES
@@ -23,4 +23,5 @@ __all__ = [
     "predict_logits",
     "sees_batches",
     "training_budget",
+    "undo_smoothing",
 ]

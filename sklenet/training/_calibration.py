@@ -1,6 +1,6 @@
-"""The temperature with which the probabilities mean what they say.
+"""Temperature scaling of the class scores.
 
-A network that is trained with smoothed labels predicts timidly. Its scores are divided by a
+A network that is trained with smoothed labels is underconfident. Its scores are divided by a
 temperature below one, as C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger ("On Calibration of Modern
 Neural Networks", ICML 2017, arXiv:1706.04599) do with validation data. Without any, it is the
 temperature that undoes the smoothing on training images, drawn towards the expected one: it is near
@@ -21,7 +21,7 @@ __all__ = ["expected_temperature", "fit_temperature", "undo_smoothing"]
 _SMOOTHINGS, _TEMPERATURES = (0.0, 0.05, 0.1), (1.0, 0.6, 0.5)
 _LARGEST = 8.0  # temperature, and its inverse is the smallest
 _DEVIATION = 0.25  # of the logarithm of the temperature from that of the expected one
-_N_LEARNED = 128  # validation images that training images are worth
+_N_LEARNED = 128  # validation images that more training images are worth
 
 
 def expected_temperature(label_smoothing):
@@ -38,16 +38,16 @@ def fit_temperature(loss, logits, proba, sample_weight):
     """
     largest, expected = math.log(_LARGEST), math.log(expected_temperature(loss.label_smoothing))
 
-    def surprise(log_temperature):
+    def loss_of(log_temperature):
         log_proba = loss.log_proba(logits * math.exp(-log_temperature))
         deviation = (log_temperature - expected) / _DEVIATION
         return deviation**2 / 2 - float((proba * log_proba).sum(dim=1) @ sample_weight)
 
-    return math.exp(minimize_scalar(surprise, bounds=(-largest, largest), method="bounded").x)
+    return math.exp(minimize_scalar(loss_of, bounds=(-largest, largest), method="bounded").x)
 
 
 def undo_smoothing(loss, logits):
     """Return the temperature that undoes the label smoothing in the logits of training images."""
     n_images = len(logits)
-    sample_weight = logits.new_full((n_images,), _N_LEARNED / n_images)
+    sample_weight = logits.new_full((n_images,), min(1.0, _N_LEARNED / n_images))
     return fit_temperature(loss, logits, loss.unsmoothed_proba(logits), sample_weight)

@@ -32,7 +32,8 @@ class _Loss(nn.Module):
         smoothed = self.predicted(logits)
         share = self.label_smoothing / logits.shape[1]
         proba = ((smoothed - share) / (1 - self.label_smoothing)).clamp(min=0)
-        return proba / proba.sum(dim=1, keepdim=True)
+        total = proba.sum(dim=1, keepdim=True)  # zero where one against the rest finds no class
+        return proba / total.clamp(min=torch.finfo(proba.dtype).tiny)
 
     @classmethod
     def log_proba(cls, logits):
