@@ -115,9 +115,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     label_smoothing : float, default=0.1
         Share of each training label that is spread evenly over all classes [4]_. It raises the
         accuracy, above all on few images, and bounds `loss_` from below. The probabilities that it
-        makes are timid: the class scores are therefore divided by a temperature [7]_, which is
-        fitted on the held-out data with `early_stopping`; without, it undoes the smoothing on
-        training images. The output layer contains the division.
+        makes are underconfident: the class scores are divided by a temperature [7]_, within the
+        output layer. With `early_stopping` it is fitted on the held-out data, for any smoothing;
+        without, it undoes the smoothing on training images.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or a class of `torch.optim` or a `functools.partial` of one, which is called with
         the parameters, `lr` and `weight_decay`. "sgd" does not have momentum.
@@ -139,9 +139,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         that with `augmentation`: 25 for 1,000 images, 5 for 60,000.
     augmentation : str, callable, tuple of these or None, default=None
         Random changes of each training image in each epoch: more accurate where they preserve the
-        class. "shift" shifts by a pixel, "flip" mirrors every other image horizontally, "affine"
-        rotates, scales, shifts and shears slightly, and "elastic" [6]_ bends them besides. A
-        callable takes a batch of standardized images, a tensor of shape (n_samples, channels, 32,
+        class. "shift" shifts by a pixel, "flip" mirrors half of the images horizontally, at random,
+        "affine" rotates, scales, shifts and shears slightly, and "elastic" [6]_ bends them besides.
+        A callable takes a batch of standardized images, a tensor of shape (n_samples, channels, 32,
         32), and returns one of the same shape. Those of a tuple are applied in turn.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
@@ -184,14 +184,15 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Called in training, as in skorch; tuples of a name and a callback are also accepted. A batch
         is ``({"images": ..., "sample_weight": ...}, target)``, where a target is a position in
-        `classes_`; scoring callbacks ignore the weights. A callback ends the training after the
+        `classes_`; scoring callbacks ignore the weights. In training ``net.module_`` has the layers
+        of `normalization` and no temperature. A callback ends the training after the
         epoch by ``net.stop_training_ = True``, or at once by a `KeyboardInterrupt`, as those of
         skorch do. See also `sklenet.callbacks`.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of the batches, dropout, augmentation and the
         hold-out; PyTorch's own generators are neither read nor changed, unless by a custom
-        `activation` or by compiled dropout. With an int, the same values, device and number of
-        threads give the same model, bit by bit.
+        `activation` or `augmentation` or by compiled dropout. With an int, the same values, device
+        and number of threads give the same model, bit by bit.
     verbose : int, default=0
         With 1, prints a table of the epochs.
 
@@ -252,7 +253,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     weight zero are left out.
 
     The number of `partial_fit` calls is unknown in advance: the learning rate is constant. The
-    pixel statistics are those of the first call.
+    pixel statistics are those of the first call, the temperature is that of the last one.
 
     Ctrl-C ends the training after the current batch, and `fit` raises `KeyboardInterrupt`; a second
     one does not wait for the batch. The classifier is then fitted as far as it was trained. If it
