@@ -102,8 +102,10 @@ def fit_network(
         net.partial_fit(dataset, interrupts=interrupts, threads=threads)
     if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
         raise ValueError("callbacks must not end the training before its first step.")
-    drawn = islice(RandomBatches(dataset, CHUNK_SIZE, generator), _N_DRAWN // CHUNK_SIZE)
-    images = [inputs["images"] for inputs, _ in drawn]
+    images = []
+    if recipe.normalization or recipe.label_smoothing:
+        drawn = islice(RandomBatches(dataset, CHUNK_SIZE, generator), _N_DRAWN // CHUNK_SIZE)
+        images = [inputs["images"] for inputs, _ in drawn]
     net.fold(None if with_optimizer else images)
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         if interrupts.arrived():
