@@ -60,10 +60,10 @@ acceptance: $(READY)  ## train on the real MNIST (skipped without the data)
 
 # The environment needs a build of PyTorch with CUDA, and SKLENET_DATA or the network MNIST.
 gpu: $(READY)  ## test and time the training on a CUDA device, into build/gpu
-	@$(PY) -c 'import sys, torch; torch.cuda.is_available() or \
-	  sys.exit("make gpu needs a CUDA device, and PyTorch does not find any.")'
-	$(PY) -m pytest tests -m gpu -rs
-	$(PY) -m benchmarks run gpu --data mnist --out build/gpu
+	@if $(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	  $(PY) -m pytest tests -m gpu -rs && \
+	  $(PY) -m benchmarks run gpu --data mnist --out build/gpu; \
+	else echo 'make gpu needs a CUDA device, and PyTorch does not find any.'; fi
 
 format: $(READY)  ## format the code and sort its imports
 	$(PY) -m ruff check --select I --fix $(CODE)
