@@ -5,13 +5,14 @@ import signal
 import sys
 from pathlib import Path
 
-from . import claims, readme, speed
+from . import claims, readme, recipe, speed
 from .lab import Parser, Refusal, add_options, fill_in, judge_result, redraw, render, run
 from .speed import gpu
 
 FOLDER = Path(__file__).parent
 EXPERIMENTS = {
-    each.name: each for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS, gpu.experiment)
+    each.name: each
+    for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS, recipe.experiment, gpu.experiment)
 }
 
 

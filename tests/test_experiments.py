@@ -23,7 +23,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("pandas", "3.1")
 
 from benchmarks import __main__ as command
-from benchmarks import lab
+from benchmarks import lab, recipe
 from benchmarks.claims import (
     activation_convergence,
     architecture_ablation,
@@ -298,6 +298,32 @@ def test_run_on_few_digits_writes_claims_and_pictures(name, options, tmp_path):
     pictures = re.findall(r"\]\((\w+\.png)\)", page)
     assert pictures
     assert {path.name for path in tmp_path.glob("*.png")} == set(pictures)
+
+
+@pytest.mark.slow
+def test_run_recipe_on_few_digits_compares_each_change(tmp_path):
+    few = ["--sizes", "20", "--trials", "2", "--most-epochs", "2"]
+    command.main(["run", "recipe", *few, "--out", str(tmp_path)])
+    page = (tmp_path / "README.md").read_text()
+    assert all(f"| {change} " in page for change in recipe.CHANGES if change != recipe.DEFAULT)
+    rows, _ = lab.read_result(tmp_path)
+    assert set(rows.n_images) == {20}
+    assert rows.log_loss.between(0, 9).all()
+
+
+def test_recipe_scores_no_image_that_it_trains_on():
+    X, y = np.arange(200)[:, None], np.arange(200) % 4
+    fonts = np.arange(200) // 20
+    for images in (recipe.Images(X, y), recipe.Images(X, y, fonts)):
+        X_train, X_valid, *_ = images.split(trial=1)
+        assert not as_set(X_train) & as_set(X_valid)
+    assert not set(fonts[X_train[:, 0]]) & set(fonts[X_valid[:, 0]])
+
+
+def test_recipe_calibration_error_is_the_gap_of_confidence_and_accuracy():
+    proba = np.array([[0.8, 0.2]] * 10)
+    y = np.array([0] * 6 + [1] * 4)
+    assert recipe.calibration_error(proba, np.array([0, 1]), y) == pytest.approx(0.2)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

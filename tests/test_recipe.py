@@ -33,11 +33,22 @@ def test_recipe_auto_batch_size_grows_with_square_root(n_samples, batch_size):
 
 @pytest.mark.parametrize(
     ("n_samples", "plain", "augmented"),
-    [(1, 30, 60), (100, 30, 60), (1000, 25, 50), (60_000, 5, 10), (10**7, 1, 1)],
+    [(1, 60, 120), (100, 60, 120), (1000, 41, 82), (60_000, 5, 11), (10**7, 1, 1)],
 )
-def test_recipe_auto_max_epochs_doubles_with_augmentation(n_samples, plain, augmented):
+def test_recipe_auto_max_epochs_doubles_with_chosen_augmentation(n_samples, plain, augmented):
     assert recipe(n_samples).max_epochs == plain
+    assert recipe(n_samples, augmentation=None).max_epochs == plain
     assert recipe(n_samples, augmentation="affine").max_epochs == augmented
+
+
+@pytest.mark.parametrize(("n_samples", "name"), [(19_999, "affine"), (20_000, "shift")])
+def test_recipe_auto_augmentation_is_cheap_for_many_images(n_samples, name):
+    assert recipe(n_samples).augmentation == (name,)
+
+
+def test_recipe_auto_lr_follows_normalization():
+    assert (recipe().lr, recipe(normalization=None).lr) == (1e-2, 5e-3)
+    assert recipe(lr=0.1).lr == 0.1
 
 
 def test_recipe_given_counts_are_kept():
@@ -115,5 +126,5 @@ def test_recipe_invalid_sizes_raises(parameter):
 def test_training_budget_any_number_of_samples_is_within_bounds():
     budgets = [training_budget(2**power) for power in range(40)]
     assert {batch_size for batch_size, _ in budgets} == {16, 32, 64, 128, 256, 512}
-    assert (budgets[0][1], budgets[-1][1]) == (30, 1)
+    assert (budgets[0][1], budgets[-1][1]) == (60, 1)
     assert budgets == sorted(budgets, key=lambda budget: (budget[0], -budget[1]))

@@ -1,0 +1,222 @@
+"""Which training recipe is the most accurate on validation images of several kinds?"""
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from torch.optim import AdamW
+
+from sklenet import DeepLeNetClassifier
+from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.training import training_budget
+
+from . import lab
+
+DEFAULT, WEIGHT_DECAY = "default", 0.3
+# One change of the default at a time; "batch_size" and "max_epochs" are factors.
+CHANGES = {
+    DEFAULT: {},
+    "normalization=None": {"normalization": None},
+    "augmentation=None": {"augmentation": None},
+    'augmentation="shift"': {"augmentation": "shift"},
+    'augmentation="affine"': {"augmentation": "affine"},
+    'augmentation="elastic"': {"augmentation": "elastic"},
+    'augmentation=("affine", "flip")': {"augmentation": ("affine", "flip")},
+    "label_smoothing=0": {"label_smoothing": 0.0},
+    "label_smoothing=0.05": {"label_smoothing": 0.05},
+    "lr=5e-3": {"lr": 5e-3},
+    "lr=2e-2": {"lr": 2e-2},
+    "betas=(0.9, 0.999)": {"betas": (0.9, 0.999)},
+    "betas=(0.7, 0.9)": {"betas": (0.7, 0.9)},
+    "weight_decay=0.1": {"weight_decay": 0.1},
+    "weight_decay=1": {"weight_decay": 1.0},
+    "half the batch": {"batch_size": 0.5},
+    "twice the batch": {"batch_size": 2},
+    "half the epochs": {"max_epochs": 0.5},
+    "twice the epochs": {"max_epochs": 2},
+}
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FONTS = ["DejaVu*[!y].ttf", "STIXGeneral*.ttf", "cm[rt]*.ttf", "cmss*.ttf"]  # of matplotlib
+N_BINS = 15  # of the calibration error
+
+KINDS = {
+    "digits": "digits",
+    "mnist": "MNIST",
+    "letters": "letters",
+    "cifar10-small": "photographs",
+    "dot": "position of a dot",
+}
+
+experiment = lab.Experiment(
+    __name__,
+    __doc__,
+    digits={"trials": 2, "sizes": [50], "most_epochs": 20},
+    mnist={"trials": 3, "sizes": [100, 1_000, 10_000, 50_000], "most_epochs": 60},
+)
+
+
+class Images(NamedTuple):
+    """Images, labels, and the part of the images that are never split (a font), or None."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None = None
+
+    def split(self, trial, n_train=None):
+        """Return training and validation images, and the labels of both."""
+        if self.groups is not None:
+            order = np.random.RandomState(trial).permutation(np.unique(self.groups))
+            is_train = np.isin(self.groups, order[: len(order) * 2 // 3])
+            return self.X[is_train], self.X[~is_train], self.y[is_train], self.y[~is_train]
+        n_valid = min(10_000, len(self.y) // 5)
+        X, X_valid, y, y_valid = train_test_split(
+            self.X, self.y, test_size=n_valid, stratify=self.y, random_state=trial
+        )
+        X, y = lab.take_subset(X, y, n_train, trial, "--sizes")
+        return X, X_valid, y, y_valid
+
+
+@experiment.images
+def images(options):
+    digits = {"digits": Images(*load_digits_images())}
+    if options.data == "digits":
+        return digits
+    X, _, y, _ = fetch_mnist()
+    drawn = {"letters": draw_letters(), "dot": draw_dots()}
+    return {**digits, "mnist": Images(X, y), **drawn, "cifar10-small": load_photographs()}
+
+
+def load_photographs():
+    """Load the training images of cifar10-small, a folder of JPEG files for each class."""
+    from PIL import Image
+
+    folder = Path(os.environ.get("SKLENET_DATA", "data"), "cifar10-small", "train")
+    files = sorted(folder.glob("*/*"))
+    if not files:
+        raise ValueError(f"no images in {folder}; SKLENET_DATA names the folder of the data sets")
+    X = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    return Images(X, np.array([file.parent.name for file in files]))
+
+
+def draw_letters():
+    """Draw the capital letters in the fonts that matplotlib ships, turned and moved at random."""
+    import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
+
+    folder, random = Path(matplotlib.get_data_path(), "fonts", "ttf"), np.random.RandomState(0)
+    fonts = sorted(file for pattern in FONTS for file in folder.glob(pattern))
+    X, y, groups = [], [], []
+    for number, font in enumerate(fonts):
+        for letter in LETTERS * 3:
+            image = Image.new("L", (28, 28))
+            face = ImageFont.truetype(font, random.randint(16, 25))
+            place = 14 + random.uniform(-2, 2, size=2)
+            ImageDraw.Draw(image).text(tuple(place), letter, fill=255, font=face, anchor="mm")
+            X.append(np.asarray(image.rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR)))
+            y.append(letter)
+            groups.append(number)
+    return Images(np.stack(X), np.array(y), np.array(groups))
+
+
+def draw_dots():
+    """Draw a dot of 3 x 3 pixels in noise; the class is its column, of ten that are 3 wide."""
+    random = np.random.RandomState(0)
+    X = random.randint(0, 100, size=(2_000, 32, 32), dtype=np.uint8)
+    y, rows = random.randint(0, 10, size=2_000), random.randint(1, 31, size=2_000)
+    for image, column, row in zip(X, y, rows, strict=True):
+        image[row - 1 : row + 2, 1 + 3 * column : 4 + 3 * column] = 255
+    return Images(X, y)
+
+
+@experiment.rows
+def cells(options):
+    for trial in range(options.trials):
+        for kind in KINDS if options.data == "mnist" else ["digits"]:
+            for n_train in options.sizes if kind == options.data else [None]:
+                for change in CHANGES:
+                    yield {"trial": trial, "kind": kind, "n_train": n_train, "change": change}
+
+
+@experiment.measure
+def scores(trial, kind, n_train, change, *, images, options):
+    X, X_valid, y, y_valid = images[kind].split(trial, n_train)
+    parameters = dict(CHANGES[change])
+    batch_size, max_epochs = training_budget(len(y))
+    counts = {"batch_size": batch_size, "max_epochs": min(max_epochs, options.most_epochs)}
+    for name, count in counts.items():
+        parameters[name] = max(1, round(count * parameters.pop(name, 1)))
+    if "betas" in parameters:
+        options_of_adamw = {"betas": parameters.pop("betas"), "fused": True}
+        parameters |= {
+            "optimizer": partial(AdamW, **options_of_adamw),
+            "weight_decay": WEIGHT_DECAY,
+        }
+    classifier = DeepLeNetClassifier(random_state=trial, **parameters)
+    start = time.perf_counter()
+    classifier.fit(X, y)
+    seconds, proba = time.perf_counter() - start, classifier.predict_proba(X_valid)
+    return {
+        "accuracy": classifier.score(X_valid, y_valid),
+        "log_loss": log_loss(y_valid, proba, labels=classifier.classes_),
+        "calibration_error": calibration_error(proba, classifier.classes_, y_valid),
+        "seconds": seconds,
+        "epochs": parameters["max_epochs"],
+        "batch": parameters["batch_size"],
+        "n_images": len(y),
+        "n_valid": len(y_valid),
+    }
+
+
+def calibration_error(proba, classes, y):
+    """Return the expected calibration error (Guo et al., 2017, arXiv:1706.04599)."""
+    confidence, right = proba.max(axis=1), classes[proba.argmax(axis=1)] == y
+    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - right, minlength=N_BINS)
+    return float(np.abs(gaps).sum() / len(y))
+
+
+def with_names(rows):
+    """Name the images of each row, with their number."""
+    sizes = rows.n_images.map("{:,}".format)
+    return rows.assign(images=rows.kind.map(KINDS) + ", " + sizes)
+
+
+@experiment.table
+def gains(rows, options):
+    """Return the accuracy of the default, and what each change adds to it, in percentage points."""
+    rows = with_names(rows)
+    accuracies = rows.pivot(index=["images", "trial"], columns="change", values="accuracy")
+    gains = 100 * accuracies.sub(accuracies[DEFAULT], axis=0)
+    table = {
+        images: {
+            change: f"{part[change].mean():+.2f} ± {part[change].sem():.2f}"
+            for change in CHANGES
+            if change != DEFAULT
+        }
+        for images, part in gains.groupby("images", sort=False)
+    }
+    return pd.DataFrame(table)[rows.images.unique()].rename_axis("change")
+
+
+@experiment.table
+def defaults(rows, options):
+    """Return what the default is for each kind of images, and its other measures."""
+    default = with_names(rows[rows.change == DEFAULT]).groupby("images", sort=False)
+    unsmoothed = with_names(rows[rows.change == "label_smoothing=0"]).groupby("images", sort=False)
+    return pd.DataFrame(
+        {
+            "epochs": default.epochs.first(),
+            "batch": default.batch.first(),
+            "fit (s)": default.seconds.median().map("{:.1f}".format),
+            "accuracy": default.accuracy.mean().map("{:.4f}".format),
+            "log loss": default.log_loss.mean().map("{:.4f}".format),
+            "without smoothing": unsmoothed.log_loss.mean().map("{:.4f}".format),
+            "calibration error": default.calibration_error.mean().map("{:.4f}".format),
+        }
+    )
