@@ -24,6 +24,7 @@ from ._interrupts import Interrupts, TrainingInterrupted
 from ._threads import AdaptiveThreads
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
+    are_few_numbers,
     check_callbacks,
     check_discrete,
     check_label_types,
@@ -642,9 +643,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "net_")
 
     def _logits(self, X):
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # it takes longer to say that all is well
         rows = self.preprocessor_.layout.flatten(as_array(X), self.n_features_in_)
-        rows = validate_data(self, rows, reset=False)
+        if hasattr(self, "feature_names_in_") or not are_few_numbers(rows, self.n_features_in_):
+            rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
         check_n_threads(self.n_threads)
         with AdaptiveThreads(self.n_threads) as threads:

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from skorch.callbacks import LRScheduler
 
 __all__ = [
+    "are_few_numbers",
     "check_callbacks",
     "check_count",
     "check_discrete",
@@ -22,6 +23,7 @@ __all__ = [
     "weigh_classes",
 ]
 
+_FEW = 256  # rows; checks of more take a small share of the time of their prediction
 _MAX_THREADS = 1024  # OpenMP ends the process if it cannot create a thread
 
 
@@ -93,6 +95,21 @@ def check_discrete(y, name="y"):
             f"numbers such as {y[y % 1 != 0][0]:g}."
         )
     check_classification_targets(y)
+
+
+def are_few_numbers(rows, n_features):
+    """Tell whether rows are a small array of finite numbers with as many columns.
+
+    scikit-learn's checks pass such rows, in a third of the time that a prediction of one takes.
+    """
+    return (
+        type(rows) is np.ndarray
+        and rows.dtype.kind in "uif"
+        and rows.ndim == 2
+        and 0 < len(rows) <= _FEW
+        and rows.shape[1] == n_features
+        and bool(np.isfinite(rows).all())
+    )
 
 
 def check_callbacks(callbacks, *, has_validation_data, has_schedule):

@@ -17,6 +17,7 @@ from skorch.callbacks import (
 )
 
 from sklenet._validation import (
+    are_few_numbers,
     check_callbacks,
     check_count,
     check_discrete,
@@ -246,3 +247,28 @@ def test_weigh_classes_negative_or_infinite_weight_raises(weight):
 def test_weigh_classes_sum_of_zero_or_infinity_raises(class_weight, sample_weight, total):
     with pytest.raises(ValueError, match=f"must have a positive finite sum, got {total}"):
         weigh(class_weight, sample_weight)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8", "f2"])
+def test_few_numbers_arrays_of_numbers_are(dtype):
+    assert are_few_numbers(np.ones((2, 3), dtype), 3)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.ones((2, 4)),
+        np.ones((0, 3)),
+        np.ones((1000, 3)),
+        np.ones(3),
+        np.ones((2, 3), bool),
+        np.ones((2, 3), object),
+        np.array([[1, 2, np.nan]]),
+        np.array([[1, 2, np.inf]]),
+        np.ma.ones((2, 3)),
+        [[1, 2, 3]],
+    ],
+    ids=["columns", "none", "many", "flat", "bool", "object", "nan", "inf", "masked", "list"],
+)
+def test_few_numbers_other_values_are_not(rows):
+    assert not are_few_numbers(rows, 3)
