@@ -63,12 +63,6 @@ def fit_network(
     activation, dropout = recipe.network["activation"], recipe.network["dropout"]
     is_custom = not all(isinstance(each, str) for each in (activation, *recipe.augmentation))
     draws_globally = is_custom or (recipe.compile and dropout)
-    captured = (
-        device.type == "cuda"
-        and not (is_custom or recipe.compile)
-        and recipe.optimizer in OPTIMIZERS.values()
-        and not any(map(sees_batches, callbacks))
-    )
     generator = device_generator = torch.Generator().manual_seed(seed)
     if device.type == "cuda":
         device_generator = torch.Generator(device).manual_seed(seed)
@@ -91,7 +85,7 @@ def fit_network(
             normalization=recipe.normalization,
             dtype=recipe.dtype,
             compiled=recipe.compile,
-            captured=captured,
+            captured=_can_be_captured(recipe, is_custom, callbacks),
             callbacks=[*own_callbacks, *callbacks],
             callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
             device=str(device),
@@ -117,12 +111,27 @@ def fit_network(
     if valid is not None:
         logits = predict_logits(net.module_, preprocessor, valid.rows[valid.index], device)
         proba, weight = one_hot(valid.target, n_classes), valid.sample_weight
-        temperature = fit_temperature(loss, logits.double(), proba, weight / weight.mean())
-        net.divide_logits(temperature)
+        net.divide_logits(fit_temperature(loss, logits.double(), proba, weight / weight.mean()))
     elif recipe.label_smoothing:
         with torch.inference_mode(), autocast_to(torch.float32, device):
             logits = torch.cat([forward_padded(net.module_, batch) for batch in images]).cpu()
         net.divide_logits(undo_smoothing(loss, logits.double()))
+    _release(net, with_optimizer)
+    return net
+
+
+def _can_be_captured(recipe, is_custom, callbacks):
+    """Tell whether all parts of a training step run on a CUDA device alone."""
+    return (
+        recipe.device.type == "cuda"
+        and not (is_custom or recipe.compile)
+        and recipe.optimizer in OPTIMIZERS.values()
+        and not any(map(sees_batches, callbacks))
+    )
+
+
+def _release(net, with_optimizer):
+    """Drop what only the training needs; the moments of the optimizer may be continued."""
     net.train_split = None  # it holds the validation images
     net.generator = net.device_generator = net.augment = None
     for layer in net.module_.modules():
@@ -130,4 +139,3 @@ def fit_network(
             layer.generator = None
     if not with_optimizer:
         net.optimizer_.state.clear()  # the schedule has ended
-    return net
