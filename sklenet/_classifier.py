@@ -24,12 +24,12 @@ from ._interrupts import Interrupts, TrainingInterrupted
 from ._threads import AdaptiveThreads
 from ._torch import PRECISIONS, default_torch_settings, resolve_device
 from ._validation import (
-    are_few_numbers,
     check_callbacks,
     check_discrete,
     check_label_types,
     check_n_threads,
     encode_target,
+    is_small_finite_array,
     weigh_classes,
 )
 from .images import (
@@ -137,16 +137,16 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Images in a batch. "auto" is the largest power of two up to the square root of the number
         of images, from 16 to 512.
     max_epochs : int or "auto", default="auto"
-        Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 60, and twice
-        that with a given `augmentation`, neither "auto" nor None: 41 for 1,000 images, 5 for 60,000.
+        Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 60: 41 for 1,000
+        images, 5 for 60,000; it is twice that with an `augmentation` other than "auto" and None.
     augmentation : str, callable, tuple of these or None, default="auto"
         Random changes of each training image in each epoch: more accurate where they preserve the
         class. "shift" shifts by a pixel, "flip" mirrors half of the images horizontally, at random,
-        "affine" rotates, scales, shifts and shears slightly, and "elastic" [6]_ bends them besides. "auto"
-        is "affine" for fewer than 20,000 images, else "shift"; where the position of an object
-        within the image is what the classes differ in, None is more accurate. A callable takes a
-        batch of standardized images, a tensor of shape (n_samples, channels, 32, 32), and returns
-        one of the same shape. Those of a tuple are applied in turn.
+        "affine" rotates, scales, shifts and shears slightly, and "elastic" [6]_ bends them besides.
+        "auto" is "affine" for fewer than 20,000 images, else "shift"; where the position of an
+        object within the image is what the classes differ in, None is more accurate. A callable
+        takes a batch of standardized images, a tensor of shape (n_samples, channels, 32, 32), and
+        returns one of the same shape. Those of a tuple or list are applied in turn.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
@@ -644,9 +644,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # it takes longer to say that all is well
+            check_is_fitted(self)  # slow for a fitted estimator
         rows = self.preprocessor_.layout.flatten(as_array(X), self.n_features_in_)
-        if hasattr(self, "feature_names_in_") or not are_few_numbers(rows, self.n_features_in_):
+        if hasattr(self, "feature_names_in_") or not is_small_finite_array(
+            rows, self.n_features_in_
+        ):
             rows = validate_data(self, rows, reset=False)
         module, device = self.net_.module_, torch.device(self.net_.device)
         check_n_threads(self.n_threads)

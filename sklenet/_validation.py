@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from skorch.callbacks import LRScheduler
 
 __all__ = [
-    "are_few_numbers",
+    "is_small_finite_array",
     "check_callbacks",
     "check_count",
     "check_discrete",
@@ -97,10 +97,10 @@ def check_discrete(y, name="y"):
     check_classification_targets(y)
 
 
-def are_few_numbers(rows, n_features):
+def is_small_finite_array(rows, n_features):
     """Tell whether rows are a small array of finite numbers with as many columns.
 
-    scikit-learn's checks pass such rows, in a third of the time that a prediction of one takes.
+    Such rows pass scikit-learn's checks, which would take a third of the time of a prediction.
     """
     return (
         type(rows) is np.ndarray

@@ -314,7 +314,7 @@ def test_run_recipe_on_few_digits_compares_each_change(tmp_path):
 def test_recipe_scores_no_image_that_it_trains_on():
     X, y = np.arange(200)[:, None], np.arange(200) % 4
     fonts = np.arange(200) // 20
-    for images in (recipe.Images(X, y), recipe.Images(X, y, fonts)):
+    for images in (lab.Images(X, y), lab.Images(X, y, fonts)):
         X_train, X_valid, *_ = images.split(trial=1)
         assert not as_set(X_train) & as_set(X_valid)
     assert not set(fonts[X_train[:, 0]]) & set(fonts[X_valid[:, 0]])

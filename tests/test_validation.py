@@ -17,7 +17,6 @@ from skorch.callbacks import (
 )
 
 from sklenet._validation import (
-    are_few_numbers,
     check_callbacks,
     check_count,
     check_discrete,
@@ -25,6 +24,7 @@ from sklenet._validation import (
     check_positive,
     check_sizes,
     encode_target,
+    is_small_finite_array,
     weigh_classes,
 )
 
@@ -250,8 +250,8 @@ def test_weigh_classes_sum_of_zero_or_infinity_raises(class_weight, sample_weigh
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8", "f2"])
-def test_few_numbers_arrays_of_numbers_are(dtype):
-    assert are_few_numbers(np.ones((2, 3), dtype), 3)
+def test_small_finite_array_numbers_are_one(dtype):
+    assert is_small_finite_array(np.ones((2, 3), dtype), 3)
 
 
 @pytest.mark.parametrize(
@@ -270,5 +270,5 @@ def test_few_numbers_arrays_of_numbers_are(dtype):
     ],
     ids=["columns", "none", "many", "flat", "bool", "object", "nan", "inf", "masked", "list"],
 )
-def test_few_numbers_other_values_are_not(rows):
-    assert not are_few_numbers(rows, 3)
+def test_small_finite_array_other_values_are_none(rows):
+    assert not is_small_finite_array(rows, 3)

@@ -77,8 +77,8 @@ class Probe(Callback):
         self.record(net, epoch=len(net.history))
 
     def record(self, net, epoch):
-        module = deepcopy(net.module_).train()  # whose moving averages change
-        modules = dict([*module.features.named_children(), *module.head.named_children()])
+        network = deepcopy(net.module_).train()  # the moving averages of the copy change
+        modules = dict([*network.features.named_children(), *network.head.named_children()])
         values, z = {}, self.inputs["images"]
         for name, module in modules.items():
             values[name] = z.detach(), module(z)

@@ -12,8 +12,9 @@ from ._commands import (
 )
 from ._description import describe_run
 from ._experiment import DATA_NAMES, Experiment
-from ._figures import draw_line, draw_lines
+from ._figures import draw_line, draw_lines, style_of
 from ._images import load_split, load_subset, sample_trials, sample_tuned_trials, take_subset
+from ._kinds import Images, draw_dots, draw_letters, load_photographs
 from ._options import Parser, add_options, fill_in, positive
 from ._page import as_markdown, render
 from ._processes import run_in_new_process

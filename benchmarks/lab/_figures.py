@@ -55,14 +55,20 @@ def draw_lines(ax, rows, x, column, by, options, interval=interval, bands=None, 
         draw_line(ax, points, number, has_bars=bands is None, **{"label": name, **style})
         if bands and name in bands:
             _, low, high = zip(*points, strict=True)
-            ax.fill_between(points.index, low, high, color=COLORS[number], alpha=0.2, linewidth=0)
+            color, _ = style_of(number)
+            ax.fill_between(points.index, low, high, color=color, alpha=0.2, linewidth=0)
 
 
 def draw_line(ax, points, number, has_bars=True, **style):
     """Draw a series of estimates over its index."""
     mean, low, high = np.transpose(list(points))
-    color = COLORS[number % len(COLORS)]
-    marker = MARKERS[(number + number // len(COLORS)) % len(MARKERS)]  # differs where colors recur
+    color, marker = style_of(number)
     style = {"color": color, "marker": marker, "markersize": 5, **style}
     errors = (mean - low, high - mean) if has_bars else None
     ax.errorbar(points.index, mean, errors, capsize=2, linewidth=1.2, **style)
+
+
+def style_of(number):
+    """Return the color and the marker of a line; where the colors recur, the markers differ."""
+    color = COLORS[number % len(COLORS)]
+    return color, MARKERS[(number + number // len(COLORS)) % len(MARKERS)]

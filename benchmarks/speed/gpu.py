@@ -107,8 +107,9 @@ def accuracy_over_seconds(rows, options, ax):
     names = rows.device.str.upper() + ", " + rows.contender
     for number, (name, runs) in enumerate(rows.groupby(names, sort=False)):
         means = runs.groupby("point")[["seconds", "accuracy"]].mean()
-        style = {"color": lab.COLORS[number % len(lab.COLORS)], "linewidth": 1.2, "label": name}
-        ax.plot(means.seconds, means.accuracy, marker=lab.MARKERS[number % 6], **style)
+        color, marker = lab.style_of(number)
+        style = {"color": color, "marker": marker, "linewidth": 1.2, "label": name}
+        ax.plot(means.seconds, means.accuracy, **style)
     ax.axhline(ACCURACY, color="0.6", linewidth=0.8, zorder=0)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")

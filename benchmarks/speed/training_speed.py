@@ -25,7 +25,7 @@ from sklenet.training import training_budget
 from .. import lab
 
 CPU = torch.device("cpu")
-LR, WEIGHT_DECAY, LABEL_SMOOTHING = 5e-3, 0.3, 0.1  # the defaults of DeepLeNetClassifier
+LR, BETAS, WEIGHT_DECAY, LABEL_SMOOTHING = 1e-2, (0.8, 0.95), 0.3, 0.1  # sklenet's defaults
 EPOCHS = 5  # the default for 60,000 images
 PARTS = ["data", "forward", "backward", "optimizer"]
 OURS = {"sklenet": "auto", "sklenet, float32": "float32"}
@@ -83,7 +83,7 @@ class PlainLeNet(nn.Sequential):
 
 def make_sklenet(batch_size, epochs, precision):
     options = {"batch_size": batch_size, "max_epochs": epochs, "precision": precision}
-    return DeepLeNetClassifier(device="cpu", random_state=0, **options)
+    return DeepLeNetClassifier(device="cpu", lr=LR, random_state=0, **options, **lab.PLAIN)
 
 
 def make_skorch(n_images, batch_size, epochs):
@@ -93,6 +93,7 @@ def make_skorch(n_images, batch_size, epochs):
     options = {"max_epochs": epochs, "batch_size": batch_size, "lr": LR, "verbose": 0}
     options |= {"criterion": nn.CrossEntropyLoss, "criterion__label_smoothing": LABEL_SMOOTHING}
     options |= {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": WEIGHT_DECAY}
+    options |= {"optimizer__betas": BETAS}
     options |= {"callbacks": [LRScheduler(OneCycleLR, step_every="batch", **schedule)]}
     return NeuralNetClassifier(
         PlainLeNet, train_split=None, iterator_train__shuffle=True, **options
@@ -124,7 +125,7 @@ def prepare_loop(X, y, batch_size, precision=None):
 def make_loop(precision):
     """Return the module, the optimizer and the dtype of a hand-written loop."""
     module = DeepLeNet().to(memory_format=torch.channels_last) if precision else PlainLeNet()
-    options = {"lr": LR, "weight_decay": WEIGHT_DECAY, "fused": bool(precision)}
+    options = {"lr": LR, "betas": BETAS, "weight_decay": WEIGHT_DECAY, "fused": bool(precision)}
     dtype = resolve_precision(precision or "float32", CPU)
     return module, torch.optim.AdamW(module.parameters(), **options), dtype
 
