@@ -286,7 +286,7 @@ def test_redraw_of_what_is_not_a_result_is_refused(content, tiny, tmp_path, caps
     [
         ("activation_convergence", ["--n-train", "40", "--epochs", "1"]),
         ("architecture_ablation", ["--n-train", "40", "--epochs", "1"]),
-        ("generalization", ["--sizes", "30", "40"]),
+        ("generalization", ["--sizes", "80", "100"]),
         ("gradient_flow", ["--n-train", "40", "--epochs", "1"]),
         ("paper_table", ["--n-train", "30"]),
     ],
@@ -318,6 +318,14 @@ def test_recipe_scores_no_image_that_it_trains_on():
         X_train, X_valid, *_ = images.split(trial=1)
         assert not as_set(X_train) & as_set(X_valid)
     assert not set(fonts[X_train[:, 0]]) & set(fonts[X_valid[:, 0]])
+
+
+def test_drawn_letters_and_dots_are_images_of_their_class():
+    letters, dots = lab.draw_letters(), lab.draw_dots()
+    assert letters.X.any(axis=(1, 2)).all()
+    assert len(np.unique(letters.y)) == 26
+    columns = (dots.X == 255).any(axis=1).argmax(axis=1)
+    assert_array_equal(columns // 3, dots.y)
 
 
 def test_recipe_calibration_error_is_the_gap_of_confidence_and_accuracy():
