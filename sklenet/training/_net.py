@@ -51,8 +51,6 @@ class ImageClassifierNet(NeuralNetClassifier):
         self.device_generator = device_generator
         self.augment = augment
         self.normalization = normalization
-        self.normalizations_ = None
-        self.temperature_ = 1.0
         self.dtype = dtype
         self.compiled = compiled
         self.captured = captured
@@ -68,7 +66,7 @@ class ImageClassifierNet(NeuralNetClassifier):
             insert_normalization(module)
         # The memory order in which convolutions are fastest on a CPU.
         self.module_ = module.to(torch.float32, memory_format=torch.channels_last)
-        self._compiled_forward = None
+        self._compiled_forward, self.temperature_ = None, 1.0
         return self
 
     def initialize_optimizer(self, *args, **kwargs):

@@ -52,45 +52,11 @@ def fit_network(
     rows = to_device(train.rows, device)
     dataset = ImageDataset(train, preprocessor, rows)
     split = None if valid is None else predefined_split(ImageDataset(valid, preprocessor, rows))
-    schedule = LR_SCHEDULES[recipe.lr_schedule]
-    own_callbacks = [] if schedule is None else [schedule()]
-    if valid is not None:
-        stop = EarlyStopping(recipe.n_iter_no_change, *own_callbacks)
-        own_callbacks = [ValidationAccuracy(), stop, *own_callbacks]
-    loss = LOSSES[recipe.output](recipe.label_smoothing)
-    decay = recipe.weight_decay
     # Custom activations and augmentation, and compiled dropout, may draw from PyTorch's own.
-    activation, dropout = recipe.network["activation"], recipe.network["dropout"]
-    is_custom = not all(isinstance(each, str) for each in (activation, *recipe.augmentation))
-    draws_globally = is_custom or (recipe.compile and dropout)
-    generator = device_generator = torch.Generator().manual_seed(seed)
-    if device.type == "cuda":
-        device_generator = torch.Generator(device).manual_seed(seed)
+    draws_globally = _has_callables(recipe) or (recipe.compile and recipe.network["dropout"])
     with seeded_torch(seed, device) if draws_globally else nullcontext():
-        net = ImageClassifierNet(
-            partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network),
-            classes=range(n_classes),
-            criterion=type(loss),
-            criterion__label_smoothing=recipe.label_smoothing,
-            predict_nonlinearity=loss.proba,
-            optimizer=recipe.optimizer,
-            **({} if decay is None else {"optimizer__weight_decay": decay}),
-            lr=recipe.lr,
-            batch_size=recipe.batch_size,
-            max_epochs=recipe.max_epochs,
-            train_split=split,
-            generator=generator,
-            device_generator=device_generator,
-            augment=compose_augmentations(recipe.augmentation, device_generator),
-            normalization=recipe.normalization,
-            dtype=recipe.dtype,
-            compiled=recipe.compile,
-            captured=_can_be_captured(recipe, is_custom, callbacks),
-            callbacks=[*own_callbacks, *callbacks],
-            callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
-            device=str(device),
-            verbose=verbose,
-        ).initialize()
+        network = partial(DeepLeNet, n_classes, preprocessor.layout.channels, **recipe.network)
+        net = _make_net(recipe, network, range(n_classes), seed, callbacks, split, verbose)
         if previous is not None:
             net.continue_from(previous, with_optimizer)
         net.partial_fit(dataset, interrupts=interrupts, threads=threads)
@@ -98,7 +64,7 @@ def fit_network(
         raise ValueError("callbacks must not end the training before its first step.")
     images = []
     if recipe.normalization or recipe.label_smoothing:
-        drawn = islice(RandomBatches(dataset, CHUNK_SIZE, generator), _N_DRAWN // CHUNK_SIZE)
+        drawn = islice(RandomBatches(dataset, CHUNK_SIZE, net.generator), _N_DRAWN // CHUNK_SIZE)
         images = [inputs["images"] for inputs, _ in drawn]
     net.fold(None if with_optimizer else images)
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
@@ -108,6 +74,7 @@ def fit_network(
             "Training diverged: the network has weights that are not finite. "
             f"Lower lr={recipe.lr} or scale X."
         )
+    loss = net.criterion_
     if valid is not None:
         logits = predict_logits(net.module_, preprocessor, valid.rows[valid.index], device)
         proba, weight = one_hot(valid.target, n_classes), valid.sample_weight
@@ -120,11 +87,54 @@ def fit_network(
     return net
 
 
-def _can_be_captured(recipe, is_custom, callbacks):
+def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
+    """Make the skorch net of a recipe, with the weights that `seed` draws."""
+    schedule = LR_SCHEDULES[recipe.lr_schedule]
+    own_callbacks = [] if schedule is None else [schedule()]
+    if split is not None:
+        stop = EarlyStopping(recipe.n_iter_no_change, *own_callbacks)
+        own_callbacks = [ValidationAccuracy(), stop, *own_callbacks]
+    loss, decay = LOSSES[recipe.output], recipe.weight_decay
+    generator = device_generator = torch.Generator().manual_seed(seed)
+    if recipe.device.type == "cuda":
+        device_generator = torch.Generator(recipe.device).manual_seed(seed)
+    return ImageClassifierNet(
+        network,
+        classes=classes,
+        criterion=loss,
+        criterion__label_smoothing=recipe.label_smoothing,
+        predict_nonlinearity=loss.proba,
+        optimizer=recipe.optimizer,
+        **({} if decay is None else {"optimizer__weight_decay": decay}),
+        lr=recipe.lr,
+        batch_size=recipe.batch_size,
+        max_epochs=recipe.max_epochs,
+        train_split=split,
+        generator=generator,
+        device_generator=device_generator,
+        augment=compose_augmentations(recipe.augmentation, device_generator),
+        normalization=recipe.normalization,
+        dtype=recipe.dtype,
+        compiled=recipe.compile,
+        captured=_can_be_captured(recipe, callbacks),
+        callbacks=[*own_callbacks, *callbacks],
+        callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
+        device=str(recipe.device),
+        verbose=verbose,
+    ).initialize()
+
+
+def _has_callables(recipe):
+    """Tell whether the activation or an augmentation is the user's own."""
+    parts = (recipe.network["activation"], *recipe.augmentation)
+    return not all(isinstance(part, str) for part in parts)
+
+
+def _can_be_captured(recipe, callbacks):
     """Tell whether all parts of a training step run on a CUDA device alone."""
     return (
         recipe.device.type == "cuda"
-        and not (is_custom or recipe.compile)
+        and not (_has_callables(recipe) or recipe.compile)
         and recipe.optimizer in OPTIMIZERS.values()
         and not any(map(sees_batches, callbacks))
     )
