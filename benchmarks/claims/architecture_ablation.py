@@ -19,8 +19,8 @@ CHANGES = {
     "l_relu": "activation",
     "softmax output": "output",
 }
-# Learning rate and weight decay: the defaults of the deep network, those of `make_method("lenet5")`
-# and others around them.
+# Learning rate and weight decay: those of the deep network without normalization, those that suit
+# LeNet-5 then, and others around them.
 RECIPES = {
     "digits": [(5e-3, 0.3), (2e-2, 2e-2)],
     "mnist": [(5e-3, 0.3), (1e-2, 0.1), (2e-2, 2e-2), (5e-2, 2e-2)],

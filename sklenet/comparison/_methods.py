@@ -11,9 +11,10 @@ scikit-learn's digits and on random splits of MNIST's training set (6,000 images
 - "mlp": one hidden layer of 800 units (Simard, Steinkraus and Platt, ICDAR 2003), pixels in [0, 1]
   and early stopping 0.970 and 0.954; with `MLPClassifier`'s own `alpha` and `batch_size` 0.969 and
   0.948.
-- "lenet5": a larger learning rate and a smaller weight decay than the deep network's, 20 epochs as
-  LeCun et al. (1998) took: 0.984 on 10,000 of MNIST's training images after training on 10,000
-  others (mean of two splits); 0.966 with the settings of the deep network.
+- "lenet5": the normalization and augmentation of the deep network, a larger learning rate and a
+  smaller weight decay. After 1,000 of MNIST's training images, scored on 10,000 others (two
+  splits), 40 epochs reach 0.980, the 20 of LeCun et al. (1998) 0.974; after 10,000 images (one)
+  0.9944 and 0.9940. Twice or half the learning rate reach 0.9932 and 0.9928 there.
 """
 
 import numpy as np
@@ -46,15 +47,15 @@ _METHODS = {
     "lenet5": (
         _pipeline(
             "passthrough",
-            # Saturating units need a larger learning rate and hardly any weight decay.
+            # Few saturating units need a larger learning rate and hardly any weight decay.
             DeepLeNetClassifier(
                 "sigmoid",
                 conv_channels=(6, 16),
                 pooling="avg",
                 hidden_layer_sizes=(120, 84),
-                lr=2e-2,
-                weight_decay=2e-2,
-                max_epochs=20,
+                lr=0.1,
+                weight_decay=5e-3,
+                max_epochs=40,
             ),
         ),
         {"classifier__activation": ["sigmoid", "tanh"]},
@@ -111,11 +112,12 @@ def make_method(
 
     Notes
     -----
-    "deep_lenet" is `DeepLeNetClassifier` with its defaults. "lenet5" is the original LeNet-5 [1]_:
-    6 and 16 kernels, average pooling, 120 and 84 hidden units, sigmoid, 20 epochs. "svm" has an RBF
-    kernel, and "knn" weights the 3 nearest neighbors by their distance, both on images of unit
-    length. "mlp" has one hidden layer of 800 units as in [2]_. The settings of all were chosen on
-    training images.
+    "deep_lenet" is `DeepLeNetClassifier` with its defaults. "lenet5" has the layers of the original
+    LeNet-5 [1]_, 6 and 16 kernels, average pooling, 120 and 84 hidden units and sigmoid, and the
+    normalization and augmentation of the former; it trains for 40 epochs. "svm" has an RBF kernel,
+    and "knn" weights the 3 nearest neighbors by their distance, both on images of unit length.
+    "mlp" has one hidden layer of 800 units as in [2]_. The settings of all were chosen on training
+    images.
 
     References
     ----------
