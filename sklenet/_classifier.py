@@ -134,8 +134,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         last third of the epochs; `early_stopping` may begin that third. "auto" is the latter with
         `early_stopping`, else the former.
     batch_size : int or "auto", default="auto"
-        Images in a batch. "auto" is the largest power of two up to the square root of the number
-        of images, from 16 to 512.
+        Images in a batch. "auto" is a power of two near the square root of the number of images,
+        from 16 to 512.
     max_epochs : int or "auto", default="auto"
         Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 60: 41 for 1,000
         images, 5 for 60,000; it is twice that with an `augmentation` other than "auto" and None.
@@ -143,10 +143,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Random changes of each training image in each epoch: more accurate where they preserve the
         class. "shift" shifts by a pixel, "flip" mirrors half of the images horizontally, at random,
         "affine" rotates, scales, shifts and shears slightly, and "elastic" [6]_ bends them besides.
-        "auto" is "affine" for fewer than 20,000 images, else "shift"; where the position of an
-        object within the image is what the classes differ in, None is more accurate. A callable
-        takes a batch of standardized images, a tensor of shape (n_samples, channels, 32, 32), and
-        returns one of the same shape. Those of a tuple or list are applied in turn.
+        "auto" is "affine", and None for flat rows that have to be padded, which are hardly images;
+        None is more accurate where the classes differ by position. A callable takes a batch of
+        standardized images, a tensor of shape (n_samples, channels, 32, 32), and returns one of the
+        same shape. Those of a tuple or list are applied in turn.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
@@ -721,7 +721,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             preprocessor = deepcopy(self.preprocessor_)
         if self.early_stopping:
             train, valid = train.split(self.validation_fraction, random_state)
-        recipe = Recipe.from_parameters(self.get_params(deep=False), train.n_draws, is_partial)
+        recipe = Recipe.from_parameters(
+            self.get_params(deep=False),
+            train.n_draws,
+            is_partial=is_partial,
+            is_table=train.rows.shape[1] != layout.n_values,
+        )
         with Interrupts() as interrupts, AdaptiveThreads(self.n_threads) as threads:
             if previous is None:
                 preprocessor.fit(train.rows, train.sample_weight, train.index)

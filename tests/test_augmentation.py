@@ -168,3 +168,12 @@ def test_fit_callable_changing_images_in_place_does_not_change_the_data(digits):
     found = weights_of(Small(augmentation=lambda images: images.mul_(0.5)).fit(X, y))
     assert torch.equal(found, expected)
     np.testing.assert_array_equal(X, before)
+
+
+def test_fit_table_is_not_augmented_by_default():
+    X = np.random.default_rng(0).normal(size=(40, 9))
+    y = np.arange(40) % 2
+    for n_features, is_augmented in ((7, False), (9, True)):
+        by_default = weights_of(Small().fit(X[:, :n_features], y))
+        plain = weights_of(Small(augmentation=None).fit(X[:, :n_features], y))
+        assert torch.equal(by_default, plain) != is_augmented

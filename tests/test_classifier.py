@@ -597,7 +597,7 @@ def test_fit_augmented_weight_equals_repetition(digits):
 
 def test_fit_equal_blank_images_do_not_harm_other_classes(digits):
     X_train, X_test, y_train, y_test = digits
-    options = {"max_epochs": 10, "batch_size": "auto"}
+    options = {"max_epochs": 25, "batch_size": "auto"}
     blanks = np.zeros((200, 8, 8), np.uint8)
     X, y = np.concatenate([X_train, blanks]), np.append(y_train, [10] * len(blanks))
     alone, both = Small(**options).fit(X_train, y_train), Small(**options).fit(X, y)

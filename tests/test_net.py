@@ -248,7 +248,8 @@ def test_compile_changed_and_copied_in_training_computes_the_same(digits):
     X_train, _, y_train, _ = digits
     images = torch.randn(4, 1, 32, 32)
     callback = ChangeAndCopy()
-    classifier = Small(compile=True, max_epochs=2, callbacks=[callback]).fit(X_train, y_train)
+    options = {"compile": True, "normalization": None, "max_epochs": 2}
+    classifier = Small(**options, callbacks=[callback]).fit(X_train, y_train)
     assert len(callback.copies) == classifier.n_iter_ == 2
     network = classifier.module_
     for pickled, copied, weights in callback.copies:

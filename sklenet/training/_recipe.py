@@ -55,7 +55,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 _RATES = {"batch": 1e-2, None: 5e-3}  # peak learning rates, by normalization
 _ADAMW_WEIGHT_DECAY = 0.3
-_N_SHIFTED = 20_000  # images from which on "auto" augmentation is the faster "shift"
+_AUGMENTATION = "affine"
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,11 @@ class Recipe:
     compile: bool
 
     @classmethod
-    def from_parameters(cls, parameters, n_samples, is_partial=False):
+    def from_parameters(cls, parameters, n_samples, *, is_partial=False, is_table=False):
         """Resolve the parameters of a `DeepLeNetClassifier` for a number of training images.
 
-        A partial training is one epoch at a constant learning rate.
+        A partial training is one epoch at a constant learning rate. The rows of a table are not
+        augmented by default: the position of a column has its meaning.
         """
         given = SimpleNamespace(**parameters)
         network = {
@@ -101,13 +102,12 @@ class Recipe:
         lr_schedule = given.lr_schedule
         if lr_schedule == "auto":
             lr_schedule = "warmup_stable_decay" if given.early_stopping else "one_cycle"
-        is_chosen = not (isinstance(given.augmentation, str) and given.augmentation == "auto")
-        augmentation = given.augmentation
-        if not is_chosen:
-            augmentation = "affine" if n_samples < _N_SHIFTED else "shift"
+        is_auto, augmentation = given.augmentation == "auto", given.augmentation
+        if is_auto:
+            augmentation = None if is_table else _AUGMENTATION
         augmentation = check_augmentation(augmentation)
         device = resolve_device(given.device)
-        batch_size, max_epochs = training_budget(n_samples, bool(is_chosen and augmentation))
+        batch_size, max_epochs = training_budget(n_samples, bool(augmentation) and not is_auto)
         return cls(
             network=network,
             output=given.output,
@@ -133,6 +133,6 @@ def _resolve_count(value, automatic):
 
 def training_budget(n_samples, is_doubled=False):
     """Choose the batch size and the number of epochs for a number of training images."""
-    batch_size = min(max(2 ** math.floor(math.log2(n_samples) / 2), 16), 512)
+    batch_size = min(max(2 ** round(math.log2(n_samples) / 2), 16), 512)
     max_epochs = min(1300 / n_samples**0.5, 60)
     return batch_size, max(1, round(2 * max_epochs if is_doubled else max_epochs))

@@ -141,7 +141,7 @@ def _can_be_captured(recipe, callbacks):
 
 
 def _release(net, with_optimizer):
-    """Drop what only the training needs; the moments of the optimizer may be continued."""
+    """Drop the parts of the training; the moments of the optimizer may be continued."""
     net.train_split = None  # it holds the validation images
     net.generator = net.device_generator = net.augment = None
     for layer in net.module_.modules():
