@@ -286,9 +286,9 @@ def test_redraw_of_what_is_not_a_result_is_refused(content, tiny, tmp_path, caps
     [
         ("activation_convergence", ["--n-train", "40", "--epochs", "1"]),
         ("architecture_ablation", ["--n-train", "40", "--epochs", "1"]),
-        ("generalization", ["--sizes", "80", "100"]),
+        ("generalization", ["--sizes", "80"]),
         ("gradient_flow", ["--n-train", "40", "--epochs", "1"]),
-        ("paper_table", ["--n-train", "30"]),
+        ("paper_table", ["--n-train", "80"]),
     ],
 )
 def test_run_on_few_digits_writes_claims_and_pictures(name, options, tmp_path):

@@ -38,10 +38,13 @@ def load_photographs():
     """Load the training images of cifar10-small, a folder of JPEG files for each class."""
     from PIL import Image
 
-    folder = Path(os.environ.get("SKLENET_DATA", "data"), "cifar10-small", "train")
+    folder = Path(os.environ.get("SKLENET_DATA", ""), "cifar10-small", "train")
     files = sorted(folder.glob("*/*"))
     if not files:
-        raise ValueError(f"no images in {folder}; SKLENET_DATA names the folder of the data sets")
+        raise ValueError(
+            "the experiment needs photographs, in a folder for each class within "
+            f"cifar10-small/train of the folder that SKLENET_DATA names: {folder} has none"
+        )
     X = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
     return Images(X, np.array([file.parent.name for file in files]))
 
