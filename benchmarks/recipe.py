@@ -71,12 +71,14 @@ experiment = lab.Experiment(
 
 @experiment.images
 def images(options):
-    digits = {"digits": lab.Images(*load_digits_images())}
-    if options.data == "digits":
-        return digits
-    X, _, y, _ = fetch_mnist()
-    drawn = {"letters": lab.draw_letters(), "dot": lab.draw_dots()}
-    return {**digits, "mnist": lab.Images(X, y), **drawn, "cifar10-small": lab.load_photographs()}
+    kinds = {"digits": lab.Images(*load_digits_images())}
+    if options.data == "mnist":
+        X, _, y, _ = fetch_mnist()
+        kinds |= {"mnist": lab.Images(X, y), "cifar10-small": lab.load_photographs()}
+        kinds |= {"letters": lab.draw_letters(), "dot": lab.draw_dots()}
+    for size in options.sizes:
+        kinds[options.data].split(trial=0, n_train=size)
+    return kinds
 
 
 @experiment.rows

@@ -11,7 +11,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from skorch.callbacks import LRScheduler
 
 __all__ = [
-    "is_small_finite_array",
     "check_callbacks",
     "check_count",
     "check_discrete",
@@ -20,6 +19,7 @@ __all__ = [
     "check_positive",
     "check_sizes",
     "encode_target",
+    "is_small_finite_array",
     "weigh_classes",
 ]
 

@@ -324,6 +324,8 @@ def test_drawn_letters_and_dots_are_images_of_their_class():
     letters, dots = lab.draw_letters(), lab.draw_dots()
     assert letters.X.any(axis=(1, 2)).all()
     assert len(np.unique(letters.y)) == 26
+    ink = {letter: letters.X[letters.y == letter].mean() for letter in "IM"}
+    assert ink["I"] < ink["M"] / 2
     columns = (dots.X == 255).any(axis=1).argmax(axis=1)
     assert_array_equal(columns // 3, dots.y)
 
@@ -491,7 +493,8 @@ def test_sample_tuned_trials_choose_recipes_on_no_test_image_of_mnist(mnist):
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("generalization", "--sizes"), ("gradient_flow", "--n-train")]
+    ("name", "option"),
+    [("generalization", "--sizes"), ("gradient_flow", "--n-train"), ("recipe", "--sizes")],
 )
 @pytest.mark.parametrize("number", ["5", "1437", "1790"])
 def test_run_with_too_few_or_too_many_images_is_refused(name, option, number, capsys):

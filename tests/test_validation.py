@@ -250,8 +250,8 @@ def test_weigh_classes_sum_of_zero_or_infinity_raises(class_weight, sample_weigh
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8", "f2"])
-def test_small_finite_array_numbers_are_one(dtype):
-    assert is_small_finite_array(np.ones((2, 3), dtype), 3)
+def test_is_small_finite_array_numbers_is_true(dtype):
+    assert is_small_finite_array(np.ones((256, 3), dtype), 3)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_small_finite_array_numbers_are_one(dtype):
     [
         np.ones((2, 4)),
         np.ones((0, 3)),
-        np.ones((1000, 3)),
+        np.ones((257, 3)),
         np.ones(3),
         np.ones((2, 3), bool),
         np.ones((2, 3), object),
@@ -270,5 +270,5 @@ def test_small_finite_array_numbers_are_one(dtype):
     ],
     ids=["columns", "none", "many", "flat", "bool", "object", "nan", "inf", "masked", "list"],
 )
-def test_small_finite_array_other_values_are_none(rows):
+def test_is_small_finite_array_other_values_is_false(rows):
     assert not is_small_finite_array(rows, 3)
