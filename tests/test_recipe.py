@@ -1,6 +1,8 @@
 """`Recipe.from_parameters`: the values of each "auto"."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,6 +47,18 @@ def test_recipe_auto_augmentation_is_affine_for_images_alone():
     assert recipe().augmentation == ("affine",)
     assert recipe(is_table=True).augmentation == ()
     assert recipe(is_table=True, augmentation="shift").augmentation == ("shift",)
+
+
+def test_recipe_auto_counts_are_those_of_the_documentation():
+    page = Path(__file__).parents[1] / "docs" / "training.md"
+    rows = re.findall(
+        r"^\| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \|$", page.read_text(), re.MULTILINE
+    )
+    assert len(rows) == 4
+    for size, *counts in rows:
+        n_samples = int(size.replace(",", ""))
+        plain, named = recipe(n_samples), recipe(n_samples, augmentation="affine")
+        assert [plain.batch_size, plain.max_epochs, named.max_epochs] == list(map(int, counts))
 
 
 def test_recipe_auto_lr_follows_normalization():
