@@ -63,7 +63,7 @@ def fit_network(
     if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
         raise ValueError("callbacks must not end the training before its first step.")
     images = []
-    if recipe.normalization or recipe.label_smoothing:
+    if recipe.normalization or (recipe.label_smoothing and valid is None):
         drawn = islice(RandomBatches(dataset, CHUNK_SIZE, net.generator), _N_DRAWN // CHUNK_SIZE)
         images = [inputs["images"] for inputs, _ in drawn]
     net.fold(None if with_optimizer else images)
