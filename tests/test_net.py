@@ -248,6 +248,7 @@ def test_compile_changed_and_copied_in_training_computes_the_same(digits):
     X_train, _, y_train, _ = digits
     images = torch.randn(4, 1, 32, 32)
     callback = ChangeAndCopy()
+    # Normalized, the fitted network has other parameters than the one in training.
     options = {"compile": True, "normalization": None, "max_epochs": 2}
     classifier = Small(**options, callbacks=[callback]).fit(X_train, y_train)
     assert len(callback.copies) == classifier.n_iter_ == 2
