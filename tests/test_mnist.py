@@ -44,7 +44,7 @@ def test_accuracy_one_epoch_is_reached(mnist):
 
 
 def test_accuracy_twice_the_epochs_is_reached(mnist):
-    assert evaluate(mnist, 60_000, seeds=range(1), augmentation="affine")[0] >= 0.996
+    assert evaluate(mnist, 60_000, seeds=range(1), augmentation="affine")[0] >= 0.995
 
 
 def test_accuracy_partial_fit_is_reached(mnist):
