@@ -55,7 +55,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(scaling, "SEARCH_EPOCHS", {"digits": 1})
     few = {name: training_speed.CONTENDERS[name] for name in TRAINED}
     monkeypatch.setattr(training_speed, "CONTENDERS", few)
-    contenders = ("deep_lenet, fast", "svm", "knn")
+    contenders = ("deep_lenet, 2 epochs", "svm", "knn")
     monkeypatch.setattr(time_to_accuracy, "CONTENDERS", contenders)
     return run
 
@@ -93,9 +93,9 @@ def test_training_speed_small_run_measures_each_contender_in_each_round(run):
 def test_time_to_accuracy_small_run_scores_networks_after_each_epoch(run):
     rows, page = run("time_to_accuracy")
     n_points = rows.groupby(["trial", "contender"], sort=False).size()
-    names = {"deep_lenet, fast": 2, "svm": 1, "knn": 1}
+    names = {"deep_lenet, 2 epochs": 2, "svm": 1, "knn": 1}
     first = {(0, name): count for name, count in names.items()}
-    assert n_points.to_dict() == first | {(1, "deep_lenet, fast"): 2, (1, "knn"): 1}
+    assert n_points.to_dict() == first | {(1, "deep_lenet, 2 epochs"): 2, (1, "knn"): 1}
     assert rows.seconds.notna().all()
     assert "| svm " in page
 

@@ -17,6 +17,7 @@ import sklenet
 from ._sklenet import resolve_device, resolve_precision
 
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy", "scikit-learn-intelex"]
+PACKAGES += ["matplotlib", "pillow"]  # they draw letters and read photographs
 
 
 def describe_run(name, options, command, device="auto", precision="auto"):

@@ -29,6 +29,7 @@ LR, BETAS, WEIGHT_DECAY, LABEL_SMOOTHING = 1e-2, (0.8, 0.95), 0.3, 0.1  # sklene
 EPOCHS = 5  # the default for 60,000 images
 PARTS = ["data", "forward", "backward", "optimizer"]
 OURS = {"sklenet": "auto", "sklenet, float32": "float32"}
+DEFAULT = "sklenet, normalized and augmented"
 RIVAL = "skorch"
 MATMUL_SIZE = 2048
 
@@ -36,7 +37,7 @@ experiment = lab.Experiment(
     __name__,
     __doc__,
     digits={"n_images": 1_000, "batch_size": 128, "rounds": 3, "cv_rounds": 1, "cv_epochs": 5},
-    mnist={"n_images": 6_400, "batch_size": 128, "rounds": 7, "cv_rounds": 2, "cv_epochs": 22},
+    mnist={"n_images": 6_400, "batch_size": 256, "rounds": 7, "cv_rounds": 2, "cv_epochs": 22},
     device="cpu",
 )
 
@@ -81,9 +82,9 @@ class PlainLeNet(nn.Sequential):
         super().__init__(*first, *second, *hidden, nn.Linear(67, n_classes))
 
 
-def make_sklenet(batch_size, epochs, precision):
+def make_sklenet(batch_size, epochs, precision, parameters=lab.PLAIN):
     options = {"batch_size": batch_size, "max_epochs": epochs, "precision": precision}
-    return DeepLeNetClassifier(device="cpu", lr=LR, random_state=0, **options, **lab.PLAIN)
+    return DeepLeNetClassifier(device="cpu", lr=LR, random_state=0, **options, **parameters)
 
 
 def make_skorch(n_images, batch_size, epochs):
@@ -157,8 +158,8 @@ def as_tensors(X, y):
     return images, torch.from_numpy(y.astype("int64"))
 
 
-def prepare_sklenet(X, y, batch_size, precision):
-    return partial(make_sklenet(batch_size, EPOCHS, precision).fit, X, y)
+def prepare_sklenet(X, y, batch_size, precision="auto", parameters=lab.PLAIN):
+    return partial(make_sklenet(batch_size, EPOCHS, precision, parameters).fit, X, y)
 
 
 def prepare_skorch(X, y, batch_size):
@@ -167,6 +168,7 @@ def prepare_skorch(X, y, batch_size):
 
 CONTENDERS = {
     **{name: partial(prepare_sklenet, precision=precision) for name, precision in OURS.items()},
+    DEFAULT: partial(prepare_sklenet, parameters={}),
     "skorch": prepare_skorch,
     "DataLoader loop": prepare_loop,
     "bare loop": partial(prepare_loop, precision="auto"),
