@@ -29,7 +29,6 @@ LR, BETAS, WEIGHT_DECAY, LABEL_SMOOTHING = 1e-2, (0.8, 0.95), 0.3, 0.1  # sklene
 EPOCHS = 5  # the default for 60,000 images
 PARTS = ["data", "forward", "backward", "optimizer"]
 OURS = {"sklenet": "auto", "sklenet, float32": "float32"}
-DEFAULT = "sklenet, normalized and augmented"
 RIVAL = "skorch"
 MATMUL_SIZE = 2048
 
@@ -168,7 +167,7 @@ def prepare_skorch(X, y, batch_size):
 
 CONTENDERS = {
     **{name: partial(prepare_sklenet, precision=precision) for name, precision in OURS.items()},
-    DEFAULT: partial(prepare_sklenet, parameters={}),
+    "sklenet, normalized and augmented": partial(prepare_sklenet, parameters={}),
     "skorch": prepare_skorch,
     "DataLoader loop": prepare_loop,
     "bare loop": partial(prepare_loop, precision="auto"),
