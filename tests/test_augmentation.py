@@ -161,6 +161,20 @@ def test_fit_invalid_augmentation_raises(augmentation, message, digits):
         Small(augmentation=augmentation).fit(X, y)
 
 
+def test_fit_callable_module_is_not_trained(digits):
+    X, _, y, _ = digits
+    blur = torch.nn.Conv2d(1, 1, 3, padding=1)
+    Small(augmentation=blur).fit(X, y)
+    assert all(parameter.grad is None for parameter in blur.parameters())
+
+
+def test_fit_callable_in_inference_mode_is_the_same(digits):
+    X, _, y, _ = digits
+    halve = torch.inference_mode()(lambda images: images * 0.5)
+    found = weights_of(Small(augmentation=halve).fit(X, y))
+    assert torch.equal(found, weights_of(Small(augmentation=lambda images: images * 0.5).fit(X, y)))
+
+
 def test_fit_callable_changing_images_in_place_does_not_change_the_data(digits):
     X, _, y, _ = digits
     before = X.copy()

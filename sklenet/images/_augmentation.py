@@ -136,7 +136,7 @@ def check_augmentation(augmentation):
 def compose_augmentations(names_and_callables, generator=None):
     """Return a function of images that applies each in turn; None for none.
 
-    A callable takes a batch of images and returns one of the same shape.
+    A callable takes a batch of images and returns one of the same shape. It is not trained.
     """
     if not names_and_callables:
         return None
@@ -153,6 +153,7 @@ class _Composition:
     def __init__(self, changes):
         self.changes = changes
 
+    @torch.no_grad()
     def __call__(self, images):
         for change in self.changes:
             images = change(images)
@@ -173,4 +174,5 @@ class _Custom:
                 f"augmentation={self.change!r} must return a tensor of the shape of the images, "
                 f"{tuple(images.shape)}, got {got}."
             )
-        return changed.to(images)
+        changed = changed.to(images)
+        return changed.clone() if changed.is_inference() else changed  # for the gradients
