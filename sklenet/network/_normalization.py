@@ -88,7 +88,7 @@ class BatchNormalization(nn.Module):
 def insert_normalization(network, normalizations=None):
     """Normalize the input of each activation of a `DeepLeNet`, in place.
 
-    Without new ones, `normalizations` are what `fold_normalization` has returned.
+    They are new, or those of `normalizations`, which `fold_normalization` has returned.
     """
     given = None if normalizations is None else iter(normalizations)
     for part in (network.features, network.head):
@@ -132,16 +132,16 @@ def estimate_statistics(network, batches):
     Layer by layer: the statistics of a layer are those of its input in evaluation.
     """
     network.eval()
-    layers: list[nn.Module] = []
+    outputs, layers = [*batches], nn.Sequential()
     with torch.no_grad():
         for layer in (*network.features, *network.head):
             if isinstance(layer, BatchNormalization):
-                batches = [nn.Sequential(*layers)(batch) for batch in batches]
-                layers, n_images, statistics = [], 0, layer.statistics
-                for batch in batches:
-                    n_images += len(batch)
-                    statistics = _blend(statistics, _statistics(batch), len(batch) / n_images)
-                layer.statistics = statistics
+                n_images, statistics = 0, layer.statistics
+                for i in range(len(outputs)):
+                    outputs[i] = output = layers(outputs[i])  # one by one: they take much memory
+                    n_images += len(output)
+                    statistics = _blend(statistics, _statistics(output), len(output) / n_images)
+                layers, layer.statistics = nn.Sequential(), statistics
             layers.append(layer)
 
 
