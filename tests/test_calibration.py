@@ -93,6 +93,24 @@ def test_fit_without_label_smoothing_keeps_its_scores(digits):
     assert Small(label_smoothing=0).fit(X, y).net_.temperature_ == 1
 
 
+def test_fit_hold_out_calibrates_without_label_smoothing(digits):
+    X, _, y, _ = digits
+    assert Small(label_smoothing=0, early_stopping=True).fit(X, y).net_.temperature_ != 1
+
+
+def test_fit_hold_out_counts_by_weight(digits):
+    X, _, y, _ = digits
+    untrained = Small(
+        lr=1e-9, max_epochs=1, normalization=None, label_smoothing=0, early_stopping=True
+    )
+    is_right = untrained.fit(X, y).predict(X) == y
+    where_right, where_wrong = (
+        untrained.fit(X, y, np.where(is_heavy, 1, 1e-3)).net_.temperature_
+        for is_heavy in (is_right, ~is_right)
+    )
+    assert where_right < 1 < where_wrong
+
+
 def test_module_has_the_temperature(digits):
     X, _, y, _ = digits
     classifier = Small().fit(X, y)

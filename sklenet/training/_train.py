@@ -13,10 +13,10 @@ from ..images import compose_augmentations, to_device
 from ..network import DeepLeNet, Dropout
 from ._calibration import fit_temperature, undo_smoothing
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy, sees_batches
-from ._data import CHUNK_SIZE, ImageDataset, RandomBatches
+from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
 from ._losses import LOSSES
 from ._net import ImageClassifierNet
-from ._predict import forward_padded, predict_logits
+from ._predict import forward_padded
 from ._recipe import OPTIMIZERS
 
 __all__ = ["fit_network"]
@@ -51,7 +51,8 @@ def fit_network(
     preprocessor.to(device=device, dtype=torch.float32 if device.type == "mps" else None)
     rows = to_device(train.rows, device)
     dataset = ImageDataset(train, preprocessor, rows)
-    split = None if valid is None else predefined_split(ImageDataset(valid, preprocessor, rows))
+    held_out = None if valid is None else ImageDataset(valid, preprocessor, rows)
+    split = None if held_out is None else predefined_split(held_out)
     # Custom activations and augmentation, and compiled dropout, may draw from PyTorch's own.
     draws_globally = _has_callables(recipe) or (recipe.compile and recipe.network["dropout"])
     with seeded_torch(seed, device) if draws_globally else nullcontext():
@@ -75,14 +76,12 @@ def fit_network(
             f"Lower lr={recipe.lr} or scale X."
         )
     loss = net.criterion_
-    if valid is not None:
-        logits = predict_logits(net.module_, preprocessor, valid.rows[valid.index], device)
+    if held_out is not None:
+        logits = _predict(net, (inputs["images"] for inputs, _ in Batches(held_out, CHUNK_SIZE)))
         proba, weight = one_hot(valid.target, n_classes), valid.sample_weight
-        net.divide_logits(fit_temperature(loss, logits.double(), proba, weight / weight.mean()))
+        net.divide_logits(fit_temperature(loss, logits, proba, weight / weight.mean()))
     elif recipe.label_smoothing:
-        with torch.inference_mode(), autocast_to(torch.float32, device):
-            logits = torch.cat([forward_padded(net.module_, batch) for batch in images]).cpu()
-        net.divide_logits(undo_smoothing(loss, logits.double()))
+        net.divide_logits(undo_smoothing(loss, _predict(net, images)))
     _release(net, with_optimizer)
     return net
 
@@ -122,6 +121,12 @@ def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
         device=str(recipe.device),
         verbose=verbose,
     ).initialize()
+
+
+def _predict(net, batches):
+    """Compute the class scores of batches of images, in float64 on the CPU."""
+    with torch.inference_mode(), autocast_to(torch.float32, torch.device(net.device)):
+        return torch.cat([forward_padded(net.module_, batch) for batch in batches]).cpu().double()
 
 
 def _has_callables(recipe):
