@@ -117,8 +117,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Share of each training label that is spread evenly over all classes [4]_. It raises the
         accuracy, above all on few images, and bounds `loss_` from below. The probabilities that it
         makes are underconfident: the class scores are divided by a temperature [7]_, within the
-        output layer. With `early_stopping` it is fitted on the held-out data, for any smoothing;
-        without, it undoes the smoothing on training images.
+        output layer. With `early_stopping` it is fitted on the held-out data, for any smoothing,
+        and drawn towards the usual one where they are few; without, it undoes the smoothing on
+        training images.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or a class of `torch.optim` or a `functools.partial` of one, which is called with
         the parameters, `lr` and `weight_decay`. "adamw" and "adam" have the decay rates 0.8 and
@@ -138,7 +139,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         from 16 to 512.
     max_epochs : int or "auto", default="auto"
         Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 60: 41 for 1,000
-        images, 5 for 60,000; it is twice that with an `augmentation` other than "auto" and None.
+        images, 5 for 60,000; it is twice that with an `augmentation` other than "auto" and None,
+        so that a search over `augmentation` should set it.
     augmentation : str, callable, tuple of these or None, default="auto"
         Random changes of each training image in each epoch: more accurate where they preserve the
         class. "shift" shifts by a pixel, "flip" mirrors half of the images horizontally, at random,
@@ -146,7 +148,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "auto" is "affine", and None for flat rows that have to be padded, which are hardly images;
         None is more accurate where the classes differ by position. A callable takes a batch of
         standardized images, a tensor of shape (n_samples, channels, 32, 32), and returns one of the
-        same shape. Those of a tuple or list are applied in turn.
+        same shape; it is not trained. Those of a tuple or list are applied in turn.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
@@ -195,8 +197,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of the batches, dropout, augmentation and the
         hold-out; PyTorch's own generators are neither read nor changed, unless by a custom
-        `activation` or `augmentation` or by compiled dropout. With an int, the same values, device
-        and number of threads give the same model, bit by bit.
+        `activation` or `augmentation` or by compiled dropout. With an int, the same values and
+        number of threads give the same model, bit by bit on a CPU.
     verbose : int, default=0
         With 1, prints a table of the epochs.
 
