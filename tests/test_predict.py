@@ -39,6 +39,7 @@ def make_network(**options):
         {"activation": "sigmoid", "conv_channels": (6, 16), "hidden_layer_sizes": (120, 84)},
         {"conv_channels": (5, 7), "kernel_size": 3, "pooling": "avg"},
         {"kernel_size": 1, "conv_channels": (3,)},
+        {"kernel_size": 1},
         {"hidden_layer_sizes": (31,)},
         {"activation": torch.nn.Softplus},
     ],

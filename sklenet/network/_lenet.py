@@ -119,9 +119,10 @@ class DeepLeNet(nn.Module):
         if pooling not in _POOLINGS:
             raise ValueError(f"pooling must be one of {sorted(_POOLINGS)}, got {pooling!r}.")
         properties = Activation.resolve(activation)
-        # oneDNN uses another summation order for a single row. Activations that are not uniform and
-        # numbers of kernels that do not fill vector registers also differ at the end of a tensor.
-        fills_registers = not any(count % 16 for count in conv_channels)
+        # oneDNN uses another summation order for a single row. Activations that are not uniform,
+        # numbers of kernels that do not fill vector registers, and kernels of one pixel also differ
+        # at the end of a tensor.
+        fills_registers = not any(count % 16 for count in conv_channels) and kernel_size > 1
         self.batch_multiple = 2 if properties.is_uniform and fills_registers else 32
         pool_first = pooling == "max" and properties.is_monotonic
         features: OrderedDict[str, nn.Module] = OrderedDict()
