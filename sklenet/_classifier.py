@@ -125,7 +125,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         the parameters, `lr` and `weight_decay`. "adamw" and "adam" have the decay rates 0.8 and
         0.95 of their moments, "sgd" does not have momentum.
     lr : float or "auto", default="auto"
-        Learning rate; the peak of the schedule. "auto" is 1e-2 with `normalization`, else 5e-3.
+        Learning rate; the peak of the schedule. "auto" is 1e-2 with `normalization`, else 5e-3,
+        and 1e-3 in `partial_fit`.
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer. "auto" is 0.3 for "adamw", which decouples it from the
         gradient [2]_, and the optimizer's own default otherwise.
@@ -135,8 +136,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         last third of the epochs; `early_stopping` may begin that third. "auto" is the latter with
         `early_stopping`, else the former.
     batch_size : int or "auto", default="auto"
-        Images in a batch. "auto" is a power of two near the square root of the number of images,
-        from 16 to 512.
+        Images in a batch; the last one of an epoch has half to one and a half as many. "auto" is a
+        power of two near the square root of the number of images, from 16 to 512.
     max_epochs : int or "auto", default="auto"
         Passes over the data in `fit`. "auto" is 1300 / n_samples ** 0.5, from 1 to 60: 41 for 1,000
         images, 5 for 60,000; it is twice that with an `augmentation` other than "auto" and None,
@@ -148,7 +149,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "auto" is "affine", and None for flat rows that have to be padded, which are hardly images;
         None is more accurate where the classes differ by position. A callable takes a batch of
         standardized images, a tensor of shape (n_samples, channels, 32, 32), and returns one of the
-        same shape; it is not trained. Those of a tuple or list are applied in turn.
+        same shape; it is not trained, and reproducible if it draws from PyTorch's generator. Those
+        of a tuple or list are applied in turn.
     early_stopping : bool, default=False
         Whether to hold out a stratified part of the training data and to stop when the accuracy on
         it does not improve for `n_iter_no_change` epochs. "warmup_stable_decay" waits until the
@@ -259,7 +261,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     weight zero are left out.
 
     The number of `partial_fit` calls is unknown in advance: the learning rate is constant. The
-    pixel statistics are those of the first call, the temperature is that of the last one.
+    pixel statistics are those of the first call, the temperature is that of the last one, and
+    `normalization` folds moving averages over the last batches.
 
     Ctrl-C ends the training after the current batch, and `fit` raises `KeyboardInterrupt`; a second
     one does not wait for the batch. The classifier is then fitted as far as it was trained. If it
@@ -691,6 +694,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         else:
             layout = self.preprocessor_.layout
             rows = layout.flatten(X, self.n_features_in_)
+            shape = self.image_shape
+            if shape is not None and ImageLayout.from_images(X, shape) != layout:
+                raise ValueError(
+                    f"image_shape must be that of the last fit, {layout.shape}, whose training "
+                    f"continues, got {shape}."
+                )
         rows, y = validate_data(self, rows, y, reset=previous is None)
         check_discrete(y)
         sample_weight = check_sample_weight(

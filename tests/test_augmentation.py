@@ -175,6 +175,12 @@ def test_fit_callable_in_inference_mode_is_the_same(digits):
     assert torch.equal(found, weights_of(Small(augmentation=lambda images: images * 0.5).fit(X, y)))
 
 
+def test_fit_callable_returning_nan_is_blamed(digits):
+    X, _, y, _ = digits
+    with pytest.raises(ValueError, match="diverged.* augmentation must return finite values"):
+        Small(augmentation=lambda images: images * torch.nan).fit(X, y)
+
+
 def test_fit_callable_changing_images_in_place_does_not_change_the_data(digits):
     X, _, y, _ = digits
     before = X.copy()

@@ -726,6 +726,16 @@ def test_warm_start_other_classes_raises(digits):
         classifier.fit(X_train, y_train % 5)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_warm_start_other_image_shape_raises(method, digits):
+    X_train, _, y_train, _ = digits
+    classifier = Small(warm_start=True, max_epochs=1, image_shape=(8, 8)).fit(X_train, y_train)
+    getattr(classifier, method)(X_train.reshape(-1, 64), y_train)
+    classifier.set_params(image_shape=(4, 16))
+    with pytest.raises(ValueError, match="image_shape must be that of the last fit"):
+        getattr(classifier, method)(X_train.reshape(-1, 64), y_train)
+
+
 def test_warm_start_early_stopping_keeps_scores_of_last_fit(digits):
     X_train, _, y_train, _ = digits
     classifier = Small(warm_start=True).fit(X_train, y_train)
@@ -759,7 +769,7 @@ def test_partial_fit_chunks_learns_digits(digits):
 def test_partial_fit_tiny_rate_keeps_predictions(digits):
     """A pass with a rate of almost zero starts from the weights of the last fit."""
     X_train, X_test, y_train, _ = digits
-    classifier = Small(max_epochs=10).fit(X_train, y_train)
+    classifier = Small(max_epochs=10, normalization=None).fit(X_train, y_train)
     expected = classifier.predict(X_test)
     classifier.set_params(lr=1e-12).partial_fit(X_train[:50], y_train[:50])
     np.testing.assert_array_equal(classifier.predict(X_test), expected)

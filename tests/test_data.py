@@ -218,6 +218,22 @@ def test_random_batches_epoch_has_new_order_of_all_samples():
     assert positions_of(batches) == epochs[0]
 
 
+@pytest.mark.parametrize(
+    ("n_samples", "sizes"), [(3, [3]), (11, [11]), (12, [8, 4]), (17, [8, 9]), (24, [8, 8, 8])]
+)
+def test_random_batches_small_remainder_joins_the_last_batch(n_samples, sizes):
+    batches = RandomBatches(Positions(make_training_set(n_samples)), 8)
+    assert [len(target) for _, target in batches] == sizes
+    assert len(batches) == len(sizes)
+
+
+def test_random_batches_end_of_an_iterator_in_augmentation_is_an_error():
+    spent = iter([])
+    batches = RandomBatches(make_dataset(make_training_set(20)), 8, augment=lambda _: next(spent))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(batches)
+
+
 def draws(weight, n_epochs=1):
     """Count how often each sample is drawn, in the order of the weights."""
     dataset = Positions(make_training_set(len(weight), weight=np.array(weight, float)))
@@ -228,7 +244,6 @@ def draws(weight, n_epochs=1):
             np.add.at(counts, target, 1)
             assert (inputs["sample_weight"] == 1).all()
     assert counts.sum() == n_epochs * dataset.n_draws
-    assert len(batches) == -(-dataset.n_draws // 8)
     order = np.empty(len(weight))
     order[dataset.index] = counts
     return order

@@ -210,13 +210,24 @@ def test_fit_batch_of_one_image_is_accurate(options, digits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_rows", "lr"), [(1, 3e-3), (40, 1e-2)])
-def test_partial_fit_in_chunks_is_accurate(n_rows, lr, digits):
+@pytest.mark.parametrize(("n_rows", "passes"), [(1, 3), (40, 20)])
+def test_partial_fit_in_chunks_is_accurate(n_rows, passes, digits):
     X_train, X_test, y_train, y_test = digits
-    classifier = Normalized(lr=lr)
-    for chunk in np.split(np.arange(280), 280 // n_rows) * 2:
+    classifier = Normalized(lr="auto")
+    for chunk in np.split(np.arange(280), 280 // n_rows) * passes:
         classifier.partial_fit(X_train[chunk], y_train[chunk], classes=np.unique(y_train))
     assert classifier.score(X_test, y_test) > 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_rows", [1, 40])
+def test_partial_fit_in_chunks_keeps_what_fit_has_learned(n_rows, digits):
+    X_train, X_test, y_train, y_test = digits
+    classifier = Normalized(lr="auto", max_epochs=30).fit(X_train, y_train)
+    before = classifier.score(X_test, y_test)
+    for chunk in np.split(np.arange(200), 200 // n_rows):
+        classifier.partial_fit(X_train[chunk], y_train[chunk])
+    assert classifier.score(X_test, y_test) > before - 0.02
 
 
 def test_warm_start_continues_the_function(digits):

@@ -147,6 +147,8 @@ class Batches:
 class RandomBatches(Batches):
     """Samples drawn as often as their weights say, in a new random order in each epoch.
 
+    A last batch of less than half the size joins the one before: the step of a few samples is as
+    long as that of many, but its direction is mostly chance.
     `generator` is one of the CPU, so that the samples are the same for every device; `augment` is a
     function of images or None.
     """
@@ -157,16 +159,18 @@ class RandomBatches(Batches):
         self.augment = augment
 
     def __len__(self):
-        return math.ceil(self.dataset.n_draws / self.batch_size)
+        return max(1, (self.dataset.n_draws + self.batch_size // 2) // self.batch_size)
 
     def __iter__(self):
-        return map(self.make, self.positions())
+        for positions in self.positions():
+            yield self.make(positions)
 
     def positions(self):
         """Return the positions of the samples of each batch of an epoch."""
         drawn = self.draw()
         order = drawn[torch.randperm(len(drawn), generator=self.generator)]
-        return order.to(self.dataset.index.device).split(self.batch_size)
+        ends = [number * self.batch_size for number in range(1, len(self))]
+        return order.to(self.dataset.index.device).tensor_split(ends)
 
     def make(self, positions):
         """Return the batch of the samples at the positions."""

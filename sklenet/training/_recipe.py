@@ -27,6 +27,11 @@ one-cycle schedule is cut off at its highest rates. Without normalization and au
 "warmup_stable_decay" and 0.982 with "one_cycle"; all epochs without a hold-out reach 0.991, and as
 much (five splits) on as few images as the hold-out leaves.
 
+In ``partial_fit`` the learning rate is 1e-3, a compromise. In chunks of 20, 400 more images take a
+network that 600 of the digits have trained from 0.993 to 0.998 at 5e-4, 1.000 at 1e-3 and 0.878 at
+5e-3, and one of MNIST from 0.974 to 0.962, 0.956 and 0.827. From random weights, 10 chunks of 1,000
+of MNIST reach 0.964, 0.963 and 0.954; small networks learn faster at higher rates.
+
 Training in bfloat16 is as accurate as in float32, measured without normalization and augmentation:
 0.9674 and 0.9675 after 1,000 of MNIST's training images (six seeds, scored on 10,000 others),
 0.9879 and 0.9880 after 10,000 (three), 0.9917 and 0.9922 on the digits (two cross-validations),
@@ -56,6 +61,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, fused=True),
 }
 _RATES = {"batch": 1e-2, None: 5e-3}  # peak learning rates, by normalization
+_PARTIAL_RATE = 1e-3
 _ADAMW_WEIGHT_DECAY = 0.3
 _AUGMENTATION = "affine"
 
@@ -96,7 +102,9 @@ class Recipe:
             "hidden_layer_sizes": check_sizes("hidden_layer_sizes", given.hidden_layer_sizes),
             "dropout": given.dropout,
         }
-        weight_decay, precision = given.weight_decay, given.precision
+        lr, weight_decay, precision = given.lr, given.weight_decay, given.precision
+        if lr == "auto":
+            lr = _PARTIAL_RATE if is_partial else _RATES[given.normalization]
         if weight_decay == "auto":
             weight_decay = _ADAMW_WEIGHT_DECAY if given.optimizer == "adamw" else None
         if precision == "auto" and not isinstance(given.activation, str):
@@ -115,7 +123,7 @@ class Recipe:
             output=given.output,
             label_smoothing=given.label_smoothing,
             optimizer=OPTIMIZERS.get(given.optimizer, given.optimizer),
-            lr=_RATES[given.normalization] if given.lr == "auto" else given.lr,
+            lr=lr,
             weight_decay=weight_decay,
             lr_schedule="constant" if is_partial else lr_schedule,
             batch_size=_resolve_count(given.batch_size, batch_size),

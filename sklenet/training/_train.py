@@ -62,7 +62,9 @@ def fit_network(
             net.continue_from(previous, with_optimizer)
         net.partial_fit(dataset, interrupts=interrupts, threads=threads)
     if not any("train_loss" in epoch for epoch in net.history_) and not interrupts.arrived():
-        raise ValueError("callbacks must not end the training before its first step.")
+        raise ValueError(
+            "callbacks and augmentation must not end the training before its first step."
+        )
     images = []
     if recipe.normalization or (recipe.label_smoothing and valid is None):
         drawn = islice(RandomBatches(dataset, CHUNK_SIZE, net.generator), _N_DRAWN // CHUNK_SIZE)
@@ -71,9 +73,11 @@ def fit_network(
     if not all(parameter.isfinite().all() for parameter in net.module_.parameters()):
         if interrupts.arrived():
             raise KeyboardInterrupt
+        is_custom = any(map(callable, recipe.augmentation))
         raise ValueError(
             "Training diverged: the network has weights that are not finite. "
-            f"Lower lr={recipe.lr} or scale X."
+            f"Lower lr={recipe.lr} or scale X"
+            f"{'; augmentation must return finite values.' if is_custom else '.'}"
         )
     loss = net.criterion_
     if held_out is not None:
