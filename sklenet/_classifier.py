@@ -126,7 +126,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         0.95 of their moments, "sgd" does not have momentum.
     lr : float or "auto", default="auto"
         Learning rate; the peak of the schedule. "auto" is 1e-2 with `normalization`, else 5e-3,
-        and 1e-3 in `partial_fit`.
+        and 5e-4 in `partial_fit`.
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer. "auto" is 0.3 for "adamw", which decouples it from the
         gradient [2]_, and the optimizer's own default otherwise.

@@ -210,13 +210,13 @@ def test_fit_batch_of_one_image_is_accurate(options, digits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_rows", "passes"), [(1, 3), (40, 20)])
+@pytest.mark.parametrize(("n_rows", "passes"), [(1, 2), (40, 30)])
 def test_partial_fit_in_chunks_is_accurate(n_rows, passes, digits):
     X_train, X_test, y_train, y_test = digits
     classifier = Normalized(lr="auto")
     for chunk in np.split(np.arange(280), 280 // n_rows) * passes:
         classifier.partial_fit(X_train[chunk], y_train[chunk], classes=np.unique(y_train))
-    assert classifier.score(X_test, y_test) > 0.7
+    assert classifier.score(X_test, y_test) > 0.5
 
 
 @pytest.mark.slow
