@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from ._sklenet import COLORS, MARKERS
 from ._statistics import estimate, interval
+
+LETTERS_PER_INCH = 9  # of the title of a panel
 
 
 class Picture(NamedTuple):
@@ -28,9 +31,10 @@ class Picture(NamedTuple):
         parts = rows.groupby(self.panels, sort=False) if self.panels else [((), rows)]
         n_rows = math.isqrt(len(parts))
         n_columns = math.ceil(len(parts) / n_rows)
+        n_letters = int(LETTERS_PER_INCH * self.size[0] / n_columns)
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **self.shared)
         for ax, (names, part) in zip(axes.flat, parts, strict=False):
-            ax.set_title(", ".join(names), fontsize=10)
+            ax.set_title(textwrap.fill(", ".join(names), n_letters), fontsize=10)
             ax.grid(alpha=0.3)
             self.draw(part, options, ax)
             if self.shared.get("sharex"):
