@@ -261,8 +261,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     weight zero are left out.
 
     The number of `partial_fit` calls is unknown in advance: the learning rate is constant. The
-    pixel statistics are those of the first call, the temperature is that of the last one, and
-    `normalization` folds moving averages over the last batches.
+    pixel statistics are those of the first call, the temperature is that of the last one, and the
+    statistics of `normalization` are of its chunk and, as of 512 images, of the batches before.
 
     Ctrl-C ends the training after the current batch, and `fit` raises `KeyboardInterrupt`; a second
     one does not wait for the batch. The classifier is then fitted as far as it was trained. If it

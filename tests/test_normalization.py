@@ -112,6 +112,17 @@ def test_estimated_statistics_are_those_of_all_images_together():
     assert_allclose(scores(network, images), expected, atol=1e-4)
 
 
+def test_estimated_statistics_keep_averages_that_count_as_many_images():
+    """The scores approach those of the averages, which are of other images."""
+    images = random_images(50)
+    by_averages, distances = scores(normalized(), images), []
+    for n_before in (0, 50, 5_000):
+        network = normalized()
+        estimate_statistics(network, images.split(17), n_before)
+        distances.append(abs(scores(network, images) - by_averages).max())
+    assert distances[0] > distances[1] > distances[2] > 0
+
+
 def test_moving_averages_forget_their_start():
     network, images = normalized(trained=False), random_images(40, scale=3.0)
     network.train()(images)

@@ -126,17 +126,18 @@ def _layers_after_affine(part):
             affine = layer
 
 
-def estimate_statistics(network, batches):
+def estimate_statistics(network, batches, n_before=0):
     """Replace the moving averages by the statistics of batches of images.
 
-    Layer by layer: the statistics of a layer are those of its input in evaluation.
+    Layer by layer: the statistics of a layer are those of its input in evaluation. The moving
+    averages keep the weight of `n_before` images.
     """
     network.eval()
     outputs, layers = [*batches], nn.Sequential()
     with torch.no_grad():
         for layer in (*network.features, *network.head):
             if isinstance(layer, BatchNormalization):
-                n_images, statistics = 0, layer.statistics
+                n_images, statistics = n_before, layer.statistics
                 for i in range(len(outputs)):
                     outputs[i] = output = layers(outputs[i])  # one by one: they take much memory
                     n_images += len(output)

@@ -201,12 +201,14 @@ class ImageClassifierNet(NeuralNetClassifier):
         """Compute the weighted mean loss of a batch."""
         return (self.criterion_(y_pred, y_true) * X["sample_weight"]).mean()
 
-    def fold(self, batches=None):
-        """Fold the normalization into the layers, with the statistics of batches if given."""
+    def fold(self, batches, n_before=0):
+        """Fold the normalization into the layers, with the statistics of batches.
+
+        Those of the training count as `n_before` images.
+        """
         if self.normalization:
-            if batches is not None:
-                with autocast_to(torch.float32, torch.device(self.device)):
-                    estimate_statistics(self.module_, batches)
+            with autocast_to(torch.float32, torch.device(self.device)):
+                estimate_statistics(self.module_, batches, n_before)
             self.normalizations_ = fold_normalization(self.module_)
         self.module_.eval()
 
