@@ -228,5 +228,6 @@ def accuracy_on_other(rows, options, ax):
     accuracies, _ = compare(with_cases(rows, options), options)
     for number, (case, points) in enumerate(accuracies.iterrows()):
         lab.draw_line(ax, points, number, label=case, linestyle="none")
+    ax.set_xticks(range(len(points)), [name.replace(", ", ",\n") for name in points.index])
     ax.set_ylabel("Accuracy and its 95 % interval")
     ax.legend(frameon=False)
