@@ -85,11 +85,13 @@ def fit_network(
         )
     loss = net.criterion_
     if held_out is not None:
-        logits = _predict(net, (inputs["images"] for inputs, _ in Batches(held_out, CHUNK_SIZE)))
+        logits = _compute_scores(
+            net, (inputs["images"] for inputs, _ in Batches(held_out, CHUNK_SIZE))
+        )
         proba, weight = one_hot(valid.target, n_classes), valid.sample_weight
         net.divide_logits(fit_temperature(loss, logits, proba, weight / weight.mean()))
     elif recipe.label_smoothing:
-        net.divide_logits(undo_smoothing(loss, _predict(net, images)))
+        net.divide_logits(undo_smoothing(loss, _compute_scores(net, images)))
     _release(net, with_optimizer)
     return net
 
@@ -131,7 +133,7 @@ def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
     ).initialize()
 
 
-def _predict(net, batches):
+def _compute_scores(net, batches):
     """Compute the class scores of batches of images, in float64 on the CPU."""
     with torch.inference_mode(), autocast_to(torch.float32, torch.device(net.device)):
         return torch.cat([forward_padded(net.module_, batch) for batch in batches]).cpu().double()
