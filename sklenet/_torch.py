@@ -1,5 +1,6 @@
 """PyTorch's devices, dtypes, settings and seeds."""
 
+import os
 from contextlib import contextmanager, nullcontext
 from threading import RLock
 
@@ -19,6 +20,16 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _LARGEST_MMAP_THRESHOLD = 2**25  # of glibc on 64 bits, in bytes
 _SETTINGS_LOCK = RLock()
+
+
+def _renew_lock():
+    """Replace the lock, which a thread of the parent may have held when it was forked."""
+    global _SETTINGS_LOCK
+    _SETTINGS_LOCK = RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def resolve_device(device):

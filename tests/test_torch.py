@@ -1,6 +1,10 @@
 """Devices, dtypes, settings and seeds of PyTorch."""
 
+import multiprocessing
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Event
 
 import pytest
 import torch
@@ -153,6 +157,34 @@ def test_default_torch_settings_nested_restores_once_each():
             pass
         assert torch.get_default_dtype() == torch.float32
     assert torch.get_default_dtype() == torch.float64
+
+
+def compute_in_fork():
+    with default_torch_settings():
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of Python 3.12, for a fork
+def test_default_torch_settings_used_by_thread_does_not_block_forked_process():
+    is_entered, is_forked = Event(), Event()
+
+    def compute():
+        with default_torch_settings():
+            is_entered.set()
+            is_forked.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        computing = pool.submit(compute)
+        is_entered.wait()
+        process = multiprocessing.get_context("fork").Process(target=compute_in_fork)
+        process.start()
+        process.join(60)
+        exit_code = process.exitcode
+        process.kill()
+        is_forked.set()
+        computing.result()
+    assert exit_code == 0
 
 
 # seeded_torch
