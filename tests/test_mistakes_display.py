@@ -1,5 +1,7 @@
 """The display of the most confident mistakes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,15 @@ def test_mistakes_are_most_confident_first():
 def test_mistakes_titles_have_label_prediction_and_confidence():
     titles = [ax.get_title() for ax in display().axes_.flat]
     assert titles == ["3 → 8\n0.800", "4 → 9\n0.700", "1 → 7\n0.600", ""]
+
+
+@pytest.mark.parametrize("name", ["9", "airplane", "a much longer name of a class"])
+def test_mistakes_titles_do_not_overlap(name):
+    names = np.array([name] * 5, dtype=object)
+    mistakes = MistakesDisplay.from_predictions(X[:5], names, names + "s", CONFIDENCE)
+    mistakes.figure_.draw_without_rendering()
+    extents = [ax.title.get_window_extent() for ax in mistakes.axes_[0]]
+    assert all(left.x1 < right.x0 for left, right in pairwise(extents))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MistakesDisplay"]
 
+_INCHES_PER_LETTER = 0.11  # of a title in matplotlib's default size
+
 
 class MistakesDisplay:
     """The most confident mistakes of a classifier, as images.
@@ -197,16 +199,20 @@ class MistakesDisplay:
         import_optional("matplotlib", type(self).__name__)
         check_count("n_columns", n_columns)
         n_rows = max(1, math.ceil(len(self.images) / n_columns))
-        self.figure_ = figure_or_new(figure, (1.5 * n_columns, 1.8 * n_rows))
+        rows = zip(self.y_true, self.y_pred, self.confidence, strict=True)
+        titles = [
+            f"{label} \N{RIGHTWARDS ARROW} {prediction}\n{confidence:{values_format}}"
+            for label, prediction, confidence in rows
+        ]
+        n_letters = max((len(title.partition("\n")[0]) for title in titles), default=0)
+        width = max(1.5, _INCHES_PER_LETTER * n_letters)  # or long titles would overlap
+        self.figure_ = figure_or_new(figure, (width * n_columns, 1.8 * n_rows))
         self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)
         for ax in self.axes_.flat:
             ax.set_axis_off()
-        rows = zip(
-            self.axes_.flat, self.images, self.y_true, self.y_pred, self.confidence, strict=False
-        )
-        for ax, image, label, prediction, confidence in rows:
+        for ax, image, title in zip(self.axes_.flat, self.images, titles, strict=False):
             ax.imshow(image, cmap=cmap)
-            ax.set_title(f"{label} \N{RIGHTWARDS ARROW} {prediction}\n{confidence:{values_format}}")
+            ax.set_title(title)
         # The confidence of a classifier without predict_proba is not a probability.
         is_probability = (self.confidence >= 0).all() and (self.confidence <= 1).all()
         measure = "confidence" if is_probability else "class score"
