@@ -79,7 +79,7 @@ def _restore_on_error(method: Callable[P, R]) -> Callable[P, R]:
 
 def _trains_all_epochs(classifier):
     if classifier.early_stopping:
-        raise AttributeError("partial_fit does not support early_stopping=True.")
+        raise AttributeError("partial_fit does not support early_stopping=True: set it to False.")
     return True
 
 
