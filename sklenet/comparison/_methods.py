@@ -10,7 +10,9 @@ scikit-learn's digits and on random splits of MNIST's training set (6,000 images
   in [0, 1] 0.988 and 0.943.
 - "mlp": one hidden layer of 800 units (Simard, Steinkraus and Platt, ICDAR 2003), pixels in [0, 1]
   and early stopping 0.970 and 0.954; with `MLPClassifier`'s own `alpha` and `batch_size` 0.969 and
-  0.948.
+  0.948. The hold-out of early stopping costs accuracy where images are few: after 100, 300 and
+  1,000 of MNIST's training images, scored on 10,000 others (three splits), it reaches 0.728, 0.826
+  and 0.884, without early stopping, in seven times the time, 0.752, 0.833 and 0.904.
 - "lenet5": the normalization and augmentation of the deep network, a larger learning rate and a
   smaller weight decay. After 1,000 of MNIST's training images, scored on 10,000 others (two
   splits), 40 epochs reach 0.980, the 20 of LeCun et al. (1998) 0.974; after 10,000 images (one)
