@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import Small, weights_of
 
-from sklenet import _threads
+from sklenet import ImagePreprocessor, _threads
 from sklenet._threads import AdaptiveThreads
 
 
@@ -152,6 +152,21 @@ def test_fit_n_threads_is_used_recorded_and_restored(digits, threads):
     assert torch.equal(weights_of(again), weights_of(classifier))
     assert Small(n_threads=2).fit(X_train, y_train).n_threads_ == [2]
     assert torch.get_num_threads() == 1
+
+
+def test_fit_statistics_of_pixels_take_one_thread(digits, threads, monkeypatch):
+    X_train, _, y_train, _ = digits
+    threads(2)
+    used, fit = [], ImagePreprocessor.fit
+
+    def recorded_fit(*args):
+        used.append(torch.get_num_threads())
+        return fit(*args)
+
+    monkeypatch.setattr(ImagePreprocessor, "fit", recorded_fit)
+    assert Small(n_threads=2).fit(X_train, y_train).n_threads_ == [2]
+    assert used == [1]
+    assert torch.get_num_threads() == 2
 
 
 def test_fit_error_restores_number_of_threads(digits, threads):
