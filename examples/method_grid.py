@@ -17,7 +17,7 @@ def describe(candidate):
 
 def main():
     X, y = load_digits_images()
-    # A few of the digits keep this at a minute or two. All the others tell how good the winner
+    # A few of the digits keep this short. All the others tell how good the winner
     # is: its score in the search is a little too kind, for it won by that score.
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, train_size=300, stratify=y, random_state=0
