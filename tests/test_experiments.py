@@ -358,7 +358,7 @@ def test_run_on_few_images_of_mnist_has_the_claims_about_it(name, option, tmp_pa
     arguments = [option, "100", "--trials", "2", *few, "--out", str(tmp_path)]
     command.main(["run", name, "--data", "mnist", *arguments])
     page = (tmp_path / "README.md").read_text()
-    assert "on the other data set" in page or "With augmentation" in page
+    assert "on the other data set" in page or "In twice the epochs" in page
 
 
 @pytest.mark.parametrize("name", NAMES)
