@@ -14,7 +14,7 @@ from sklenet.datasets import fetch_mnist, load_digits_images
 
 from .. import lab
 
-BATCH_SIZE, SEEDED = 128, {"device": "cpu", "random_state": 0}
+BATCH_SIZE, SEEDED = 256, {"device": "cpu", "random_state": 0}
 LARGE = 10_000  # images; the first steps, which take longest, weigh on smaller fits
 # Jobs, and threads of each; None leaves the number to PyTorch.
 WAYS = {
@@ -23,7 +23,7 @@ WAYS = {
     "n_jobs=2, two threads each": (2, 2),
 }
 ONCE = "n_jobs=2, two threads each"  # it takes minutes
-GRID = {"activation": ["l_relu", "relu"], "lr": [3e-3, 5e-3]}
+GRID = {"activation": ["l_relu", "relu"], "lr": [5e-3, 1e-2]}
 N_FOLDS = 3
 RESET_PEAK = Path("/proc/self/clear_refs")  # "5" resets the peak of the resident memory
 SEARCH_EPOCHS = {"digits": 10, "mnist": 2}
