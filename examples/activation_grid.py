@@ -8,7 +8,7 @@ from sklenet.datasets import load_digits_images
 
 def main():
     X, y = load_digits_images()
-    X, y = X[:900], y[:900]  # for about a minute
+    X, y = X[:900], y[:900]  # half of them, to keep this short
 
     # A few epochs are enough to tell the functions apart; the default would train for longer.
     classifier = DeepLeNetClassifier(max_epochs=4, random_state=0)

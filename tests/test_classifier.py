@@ -806,7 +806,7 @@ def test_partial_fit_balanced_or_early_stopping_raises(digits):
     assert not hasattr(stopping, "partial_fit")
     with pytest.raises(AttributeError) as error:
         stopping.partial_fit(X_train, y_train)
-    assert "does not support early_stopping=True: set it to False" in str(error.value.__cause__)
+    assert "early_stopping must be False for partial_fit, got True" in str(error.value.__cause__)
 
 
 # Reproducibility and state
