@@ -1,6 +1,7 @@
 """PyTorch's number of threads: `AdaptiveThreads`."""
 
 import math
+import os
 from contextlib import contextmanager
 from threading import Lock, local
 from time import perf_counter, process_time, thread_time
@@ -32,6 +33,11 @@ class AdaptiveThreads:
     _n_entered = 0
     _original = 0  # PyTorch's number before any was entered
     _nested = local()
+
+    @classmethod
+    def _forget_other_threads(cls):
+        """Count only what this thread has entered: a forked process does not have the others."""
+        cls._lock, cls._n_entered = Lock(), getattr(cls._nested, "depth", 0)
 
     def __init__(self, n_threads="auto"):
         self._asked = n_threads
@@ -115,6 +121,10 @@ class AdaptiveThreads:
         if n_threads != torch.get_num_threads():
             torch.set_num_threads(n_threads)
         self.n_threads = n_threads
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=AdaptiveThreads._forget_other_threads)
 
 
 def _clocks():

@@ -1,5 +1,6 @@
-"""Helpers of several test files: a small classifier, its weights, and IDX files."""
+"""Helpers of several test files: a small classifier, its weights, forks, and IDX files."""
 
+import multiprocessing
 import struct
 from functools import partial
 
@@ -30,6 +31,16 @@ IDX_NAMES = [
 
 def weights_of(classifier):
     return torch.cat([weight.flatten() for weight in classifier.module_.parameters()])
+
+
+def exit_code_of_fork(function):
+    """Return the exit code of a forked process that calls a function, None if it hangs."""
+    process = multiprocessing.get_context("fork").Process(target=function)
+    process.start()
+    process.join(60)
+    exit_code = process.exitcode
+    process.kill()
+    return exit_code
 
 
 def idx_bytes(array, code=0x08):

@@ -1,12 +1,13 @@
 """The number of PyTorch's threads, on an idle and on a busy machine."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import numpy as np
 import pytest
 import torch
-from helpers import Small, weights_of
+from helpers import Small, exit_code_of_fork, weights_of
 
 from sklenet import ImagePreprocessor, _threads
 from sklenet._threads import AdaptiveThreads
@@ -138,6 +139,33 @@ def test_threads_many_cores_lowers_number_as_far_as_it_helps(run):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_threads_given_number_is_kept(run, n_threads):
     assert set(run(Machine(busy, 0.7), 50, most=3, n_threads=n_threads)) == {n_threads}
+
+
+def check_threads_of_fork():
+    torch.set_num_threads(1)
+    with AdaptiveThreads() as threads:
+        assert threads.n_threads == 1
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of Python 3.12, for a fork
+def test_threads_used_by_thread_leave_those_of_forked_process(threads):
+    threads(2)
+    is_entered, is_forked = Event(), Event()
+
+    def compute():
+        with AdaptiveThreads():
+            is_entered.set()
+            is_forked.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(compute)
+        is_entered.wait()
+        try:
+            assert exit_code_of_fork(check_threads_of_fork) == 0
+        finally:
+            is_forked.set()
 
 
 def test_fit_n_threads_is_used_recorded_and_restored(digits, threads):

@@ -1,6 +1,5 @@
 """Devices, dtypes, settings and seeds of PyTorch."""
 
-import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -8,6 +7,7 @@ from threading import Event
 
 import pytest
 import torch
+from helpers import exit_code_of_fork
 from torch import nn
 
 from sklenet._torch import (
@@ -177,14 +177,11 @@ def test_default_torch_settings_used_by_thread_does_not_block_forked_process():
     with ThreadPoolExecutor(1) as pool:
         computing = pool.submit(compute)
         is_entered.wait()
-        process = multiprocessing.get_context("fork").Process(target=compute_in_fork)
-        process.start()
-        process.join(60)
-        exit_code = process.exitcode
-        process.kill()
-        is_forked.set()
+        try:
+            assert exit_code_of_fork(compute_in_fork) == 0
+        finally:
+            is_forked.set()
         computing.result()
-    assert exit_code == 0
 
 
 # seeded_torch
