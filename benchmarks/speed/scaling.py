@@ -133,7 +133,7 @@ def fits(rows, options):
 
 @experiment.table
 def growth(rows, options):
-    """Return the exponent of the time, and what each of the last images adds."""
+    """Return the exponent of the time, what each of the last images adds, and the memory."""
     fits = median_fits(rows)
     large = fits[fits.index >= LARGE] if sum(fits.index >= LARGE) > 1 else fits
     exponent, _ = np.polyfit(np.log(large.index), np.log(large.seconds), 1)
@@ -144,7 +144,8 @@ def growth(rows, options):
         "exponent": exponent,
         "n_added": n_added,
         "microseconds": 1e6 * added.seconds / n_added,
-        "bytes": 1e6 * added.memory_mb / n_added,
+        "least_mb": fits.memory_mb.min(),
+        "most_mb": fits.memory_mb.max(),
     }
 
 
