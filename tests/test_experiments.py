@@ -642,7 +642,7 @@ def test_claims_about_convergence_hold_if_only_the_sigmoid_is_slow():
         level = rows.activation.map(levels).fillna(0.97)
         return rows.assign(accuracy=level + 1e-4 * rows.trial + 1e-3 * rows.epoch / 10)
 
-    assert verdicts_of(activation_convergence, change, trials=3) == ["holds"] * 5
+    assert verdicts_of(activation_convergence, change, trials=3) == ["holds"] * 6
 
 
 def test_claims_about_generalization_have_their_direction():
