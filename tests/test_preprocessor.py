@@ -165,3 +165,20 @@ def test_preprocessor_pickled_gives_same_images(rng):
     preprocessor = ImagePreprocessor(ImageLayout(28, 28)).fit(rows)
     loaded = pickle.loads(pickle.dumps(preprocessor))
     assert torch.equal(loaded(rows), preprocessor(rows))
+
+
+@pytest.mark.parametrize(
+    "shape", [(28, 28), (8, 8), (100, 60), (24, 31), (33, 20), (500, 3), (40, 1), (1, 40)]
+)
+def test_preprocessor_resampling_weights_make_same_images(shape, rng):
+    rows = torch.from_numpy(rng.normal(size=(3, shape[0] * shape[1])))
+    preprocessor = ImagePreprocessor(ImageLayout(*shape)).fit(rows)
+    images = ((rows - preprocessor.mean[0]) / preprocessor.std[0]).float().view(3, *shape)
+    left, right = preprocessor.resampling_weights()
+    expected = preprocessor(rows)[:, 0]
+    torch.testing.assert_close(left @ images @ right.T, expected, atol=1e-5, rtol=0)
+
+
+def test_preprocessor_fit_finds_range():
+    preprocessor = ImagePreprocessor(ImageLayout(1, 2)).fit(torch.tensor([[3, 250], [-2, 7]]))
+    assert (preprocessor.low, preprocessor.high) == (-2, 250)

@@ -39,6 +39,8 @@ class ImagePreprocessor(nn.Module):
     mean, std : torch.Tensor of shape (channels, 1, 1), float64
         Mean and standard deviation of the training pixels, channel by channel, as buffers; the
         standard deviation of a constant channel is 1.
+    low, high : torch.Tensor of shape (), float64
+        The smallest and the largest training pixel, as buffers.
 
     Examples
     --------
@@ -51,6 +53,8 @@ class ImagePreprocessor(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
 
     def __init__(self, layout: ImageLayout, size: int = 32) -> None:
         super().__init__()
@@ -59,6 +63,8 @@ class ImagePreprocessor(nn.Module):
         self.n_features = layout.n_values
         self.register_buffer("mean", torch.zeros(layout.channels, 1, 1, dtype=torch.float64))
         self.register_buffer("std", torch.ones(layout.channels, 1, 1, dtype=torch.float64))
+        self.register_buffer("low", torch.tensor(0.0, dtype=torch.float64))
+        self.register_buffer("high", torch.tensor(1.0, dtype=torch.float64))
 
     def fit(
         self,
@@ -66,7 +72,7 @@ class ImagePreprocessor(nn.Module):
         sample_weight: torch.Tensor | None = None,
         index: torch.Tensor | None = None,
     ) -> Self:
-        """Take the mean and standard deviation of the training pixels, channel by channel.
+        """Take the mean and standard deviation of each channel and the range of the pixels.
 
         Parameters
         ----------
@@ -105,10 +111,12 @@ class ImagePreprocessor(nn.Module):
         channel = feature // (height * width) if is_first else feature % channels
         n_pixels = torch.bincount(channel)
         total, (mean, variance) = 0.0, torch.zeros(2, len(n_pixels), dtype=torch.float64)
+        low, high = math.inf, -math.inf
         # Chunks that fit the cache, each read once; their variances add up as Chan et al. say.
         chunk = max(1, _CHUNK_PIXELS // n_features)
         for selected, weight in zip(index.split(chunk), sample_weight.split(chunk), strict=True):
             values = rows[selected].double()
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
             share = weight / weight.sum()
             chunk_mean = torch.bincount(channel, share @ values) / n_pixels
             squares = values.sub_(chunk_mean[channel]).square_()
@@ -123,7 +131,33 @@ class ImagePreprocessor(nn.Module):
         # Rounding leaves a constant channel a deviation of some units in the last place.
         std[std <= 1e-13 * mean.abs()] = 1.0
         self.mean, self.std, self.n_features = mean[:, None, None], std[:, None, None], n_features
+        self.low, self.high = (torch.tensor(end, dtype=torch.float64) for end in (low, high))
         return self
+
+    def resampling_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the resizing, centering and padding of images as two matrices.
+
+        ``rows @ image @ columns.T`` is what `forward` makes of the pixels of a channel, before or
+        after their standardization: each pixel is a weighted mean.
+
+        Returns
+        -------
+        rows : torch.Tensor of shape (size, height), float32
+            The weights of each row of an image.
+        columns : torch.Tensor of shape (size, width), float32
+            The weights of each column of an image.
+        """
+        sides = zip(self.layout.shape[:2], self._resized(), strict=True)
+        rows, columns = (_axis_weights(side, resized, self.size) for side, resized in sides)
+        return rows, columns
+
+    def _resized(self):
+        """Return the height and the width of the images before they are padded."""
+        height, width = self.layout.shape[:2]
+        if all(_SMALLEST_CENTERED <= side <= self.size for side in (height, width)):
+            return height, width
+        zoom = self.size / max(height, width)
+        return max(1, round(height * zoom)), max(1, round(width * zoom))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Convert flat rows to standardized images.
@@ -150,10 +184,7 @@ class ImagePreprocessor(nn.Module):
                 f"{type(rows).__name__} of shape {tuple(np.shape(rows))}; "
                 "`layout.flatten` makes rows of images."
             )
-        height, width, channels = self.layout.shape
-        if not all(_SMALLEST_CENTERED <= side <= self.size for side in (height, width)):
-            zoom = self.size / max(height, width)
-            height, width = (max(1, round(side * zoom)) for side in (height, width))
+        (height, width), channels = self._resized(), self.layout.channels
         top, left = (self.size - height) // 2, (self.size - width) // 2
         bottom, right = top + height, left + width
         shape = (len(rows), channels, self.size, self.size)
@@ -165,11 +196,7 @@ class ImagePreprocessor(nn.Module):
         else:
             images = square.new_empty(len(rows), channels, *self.layout.shape[:2])
             self._standardize(rows, out=images)
-            center.copy_(
-                functional.interpolate(
-                    images, (height, width), mode="bilinear", antialias=True, align_corners=False
-                )
-            )
+            center.copy_(_resize(images, height, width))
         square[:, :, :top] = square[:, :, top : top + 1]
         square[:, :, bottom:] = square[:, :, bottom - 1 : bottom]
         square[..., :left] = square[..., left : left + 1]
@@ -190,7 +217,7 @@ class ImagePreprocessor(nn.Module):
     def __getstate__(self):
         # Pickles of a model trained on a GPU load without one.
         state = self.__dict__.copy()
-        state["_buffers"] = {"mean": self.mean.cpu(), "std": self.std.cpu()}
+        state["_buffers"] = {name: buffer.cpu() for name, buffer in self._buffers.items()}
         return state
 
     def extra_repr(self) -> str:
@@ -202,6 +229,24 @@ class ImagePreprocessor(nn.Module):
             The text between the parentheses.
         """
         return f"{self.layout}, size={self.size}"
+
+
+def _axis_weights(side, resized, size):
+    """Return the weights of the pixels along an axis in each pixel that comes out."""
+    identity = torch.eye(side)[None, None]
+    weights = identity if resized == side else _resize(identity, resized, side)
+    before = (size - resized) // 2
+    padding = (0, 0, before, size - resized - before)
+    return functional.pad(weights, padding, mode="replicate")[0, 0]
+
+
+def _resize(images, height, width):
+    # For one column PyTorch's kernel takes the nearest rows, for one row it takes the means.
+    if width == 1:
+        return _resize(images.mT.contiguous(), width, height).mT
+    return functional.interpolate(
+        images, (height, width), mode="bilinear", antialias=True, align_corners=False
+    )
 
 
 def as_tensor(array):
