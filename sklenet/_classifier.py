@@ -214,6 +214,10 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Names of the features, where X has names that are all strings.
     image_shape_ : tuple of int
         (height, width, channels) of the images.
+    input_shape_ : tuple of int
+        Shape of one training image as it was given: (n_features,) for flat rows.
+    input_dtype_ : dtype
+        Type of the training images as they were given; of data frames, the common type.
     n_iter_ : int
         Number of epochs. One that was not finished counts if it is the only one of its fit.
     n_threads_ : list of int
@@ -398,6 +402,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: NDArray[Any]
     image_shape_: tuple[int, int, int]
+    input_shape_: tuple[int, ...]
+    input_dtype_: np.dtype
     n_iter_: int
     n_threads_: list[int]
     loss_: float
@@ -691,6 +697,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         if previous is None:
             layout = ImageLayout.from_images(X, self.image_shape)
             rows = layout.flatten(X)
+            self.input_shape_ = tuple(X.shape[1:])
         else:
             layout = self.preprocessor_.layout
             rows = layout.flatten(X, self.n_features_in_)
@@ -701,6 +708,8 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                     f"continues, got {shape}."
                 )
         rows, y = validate_data(self, rows, y, reset=previous is None)
+        if previous is None:
+            self.input_dtype_ = rows.dtype
         check_discrete(y)
         sample_weight = check_sample_weight(
             tensor_to_array(sample_weight, "sample_weight"),
