@@ -88,7 +88,7 @@ $(OLDEST)/.ready: pyproject.toml tools/lower_bounds.py
 	  exit 1; }
 	@echo 'Setting up $(OLDEST)'
 	@$(PYTHON) -m venv $(OLDEST)
-	@$(PYTHON) tools/lower_bounds.py plots tests > $(OLDEST)/constraints.txt
+	@$(PYTHON) tools/lower_bounds.py images onnx plots tests > $(OLDEST)/constraints.txt
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c $(OLDEST)/constraints.txt -e '.[tests]'
 	@touch $@
