@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import callbacks, comparison, datasets, plotting
     from ._classifier import DeepLeNetClassifier
-    from .images import ImageLayout, ImagePreprocessor
+    from .images import ImageLayout, ImagePreprocessor, ImageReader
     from .network import DeepLeNet, LReLU
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __all__ = [
     "DeepLeNetClassifier",
     "ImageLayout",
     "ImagePreprocessor",
+    "ImageReader",
     "LReLU",
     "__version__",
     "callbacks",
@@ -30,6 +31,7 @@ _LAZY = {
     "DeepLeNetClassifier": "._classifier",
     "ImageLayout": ".images",
     "ImagePreprocessor": ".images",
+    "ImageReader": ".images",
     "LReLU": ".network",
 }
 

@@ -52,12 +52,16 @@ _is_old = parse_version(sklearn.__version__) < parse_version("1.9")
 MLPClassifier = _MLPClassifierBefore19 if _is_old else neural_network.MLPClassifier
 
 
+_DISTRIBUTIONS = {"PIL": "Pillow"}  # of packages that are called otherwise
+
+
 def import_optional(package: str, caller: str, extra: str = "plots") -> Any:
     """Import a package of an extra; the error names `caller`, which needs it."""
     try:
         return import_module(package)
     except ImportError as error:
-        message = f"{caller} needs {package.split('.')[0]}: pip install 'sklenet[{extra}]'"
+        name = _DISTRIBUTIONS.get(package.split(".")[0], package)
+        message = f"{caller} needs {name}: pip install 'sklenet[{extra}]'"
         raise ImportError(message, name=package) from error
 
 

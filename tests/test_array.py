@@ -238,8 +238,8 @@ def test_as_array_images_next_to_numbers_raises(X):
 )
 def test_as_array_file_names_raises_with_advice(X, example):
     message = (
-        f"X must hold numbers, got file names such as {example}. Read each file with Pillow: "
-        'X = numpy.stack([np.asarray(Image.open(f).convert("L").resize((32, 32))) for f in files]).'
+        f"X must hold numbers, got file names such as {example}. Read them with "
+        "sklenet.ImageReader().fit_transform(files), or put an ImageReader before the classifier"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         as_array(X)
@@ -318,9 +318,9 @@ class Delayed:
         (np.ndarray, "type."),
         (Lazy(), "Lazy. Load it first: X = X.collect()."),
         (Delayed(), "Delayed. Load it first: X = X.compute()."),
-        ("a.png", "str 'a.png'. Read each file with Pillow: X = numpy.stack("),
-        (b"a.png", "bytes b'a.png'. Read each file with Pillow: X = numpy.stack("),
-        (Path("a.png"), "Path 'a.png'. Read each file with Pillow: X = numpy.stack("),
+        ("a.png", "str 'a.png'. Read them with sklenet.ImageReader()"),
+        (b"a.png", "bytes b'a.png'. Read them with sklenet.ImageReader()"),
+        (Path("a.png"), "Path 'a.png'. Read them with sklenet.ImageReader()"),
     ],
 )
 def test_as_array_other_type_raises(X, got):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import column_or_1d
 
 from .._compat import safe_indexing
 from .._validation import check_discrete, check_label_types
-from ..images import as_array, tensor_to_array
+from ..images import ImageReader, as_array, holds_files, tensor_to_array
 from ._methods import METHODS, make_method
 from ._results import Comparison, MethodScores
 from ._scoring import fit_and_score
@@ -44,20 +44,21 @@ def compare_methods(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features) or images
-        The images, in one of the shapes that `DeepLeNetClassifier` takes.
+    X : array-like of shape (n_samples, n_features), images, or sequence of files
+        The images, in one of the shapes that `DeepLeNetClassifier` takes, or image files, which an
+        `sklenet.ImageReader` in the pipeline of each method reads.
     y : array-like of shape (n_samples,)
         The class labels.
     methods : list of str, dict of str to estimator, or None, default=None
         Names for `sklenet.comparison.make_method`, or unfitted classifiers by custom names, which
-        get X as it is given; None compares all of `sklenet.comparison.METHODS`.
+        get X as it is given, also file names; None compares all of `sklenet.comparison.METHODS`.
     cv : int, cross-validation splitter or iterable, default=5
         Number of stratified shuffled folds, or custom splits in which each sample is tested once.
         Ignored with a test set.
     n_jobs : int or None, default=None
         Number of fits at the same time, as in joblib. The times are only comparable between methods
         with None or 1, since fits at the same time share the cores.
-    X_test : array-like of shape (n_test, n_features) or images, default=None
+    X_test : array-like of shape (n_test, n_features), images or files, default=None
         Test images. If given, every method is trained once, on all of `X`.
     y_test : array-like of shape (n_test,), default=None
         Their labels.
@@ -104,7 +105,7 @@ def compare_methods(
     seed = random_state
     if not (seed is None or isinstance(seed, Integral)):
         seed = check_random_state(seed).randint(2**31 - 1)
-    estimators = _check_methods(methods, seed)
+    estimators = _check_methods(methods, seed, reads_files=holds_files(images))
     if X_test is None and y_test is None:
         test_images, y_true = images, labels
         splits = _check_splits(cv, images, labels, seed)
@@ -130,8 +131,8 @@ def compare_methods(
 
 def _check_samples(X, y, names=("X", "y")):
     X_name, y_name = names
-    X, y = as_array(X, X_name), tensor_to_array(y, y_name)
-    if len(X.shape) < 2:
+    X, y = X if holds_files(X) else as_array(X, X_name), tensor_to_array(y, y_name)
+    if len(np.shape(X)) < 2 and not holds_files(X):
         raise ValueError(
             f"{X_name} must have the shape (n_samples, n_features) or that of images, "
             f"got {X.shape}."
@@ -147,8 +148,10 @@ def _check_test_set(X, y, X_test, y_test):
     if X_test is None or y_test is None:
         raise ValueError("X_test and y_test belong together: pass both or neither.")
     X_test, y_test = _check_samples(X_test, y_test, ("X_test", "y_test"))
+    if holds_files(X) != holds_files(X_test):
+        raise ValueError("X_test must hold image files if X does, and arrays if X does.")
     widths = [math.prod(np.shape(images)[1:]) for images in (X, X_test)]
-    if widths[0] != widths[1]:
+    if not holds_files(X) and widths[0] != widths[1]:
         raise ValueError(
             f"X_test must have images of {widths[0]} pixels as X has, got {widths[1]}."
         )
@@ -161,8 +164,11 @@ def _check_test_set(X, y, X_test, y_test):
     return X_test, y_test
 
 
-def _check_methods(methods, seed):
-    """Return the unfitted estimators by name, seeded where they are not yet."""
+def _check_methods(methods, seed, reads_files):
+    """Return the unfitted estimators by name, seeded where they are not yet.
+
+    The methods of sklenet get a reader of image files where X holds these.
+    """
     if methods is None:
         methods = METHODS
     if isinstance(methods, str) or not isinstance(methods, Collection):
@@ -186,6 +192,9 @@ def _check_methods(methods, seed):
             if method not in METHODS:
                 raise ValueError(f"methods must have names of {list(METHODS)}, got {method!r}.")
         estimators = {name: make_method(name) for name in methods}
+        for estimator in estimators.values():
+            if reads_files:
+                estimator.steps.insert(0, ("reader", ImageReader()))
     for name, estimator in estimators.items():
         if not isinstance(name, str):
             raise TypeError(f"The names in methods must be strings, got {name!r}.")

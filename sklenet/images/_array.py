@@ -23,8 +23,8 @@ _MAX_SHAPES = 5
 _MAX_CHARACTERS = 100
 
 _READ_FILES = (
-    "Read each file with Pillow: X = numpy.stack([np.asarray(Image.open(f)"
-    '.convert("L").resize((32, 32))) for f in files]).'
+    "Read them with sklenet.ImageReader().fit_transform(files), or put an ImageReader before the "
+    "classifier: make_pipeline(ImageReader(), classifier)."
 )
 _STACK_PAIRS = "X, y = np.stack(images), np.array(labels)"
 # What makes arrays of other types; the first type that fits counts.
