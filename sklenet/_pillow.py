@@ -58,7 +58,7 @@ class Format(NamedTuple):
 class Failure(NamedTuple):
     """Why the image at a position cannot be read."""
 
-    index: int
+    position: int
     error: Exception
 
 
@@ -113,7 +113,7 @@ def resize(pixels, size):
         if pixels.dtype == np.uint8:
             pixels = _resample(pixels, rows, columns)
         else:
-            channels = np.atleast_3d(pixels).astype(np.float32)
+            channels = pixels.reshape(height, width, -1).astype(np.float32)
             channels = [_resample(plane, rows, columns) for plane in np.moveaxis(channels, 2, 0)]
             resized = np.stack(channels, axis=2).reshape(rows, columns, *pixels.shape[2:])
             is_integer = pixels.dtype.kind == "u"
@@ -138,8 +138,8 @@ def _fitted_size(shape, size):
 
 def _resample(pixels, rows, columns):
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    options = {"resample": Image.Resampling.BILINEAR, "reducing_gap": _REDUCING_GAP}
-    return np.asarray(image.resize((columns, rows), **options))
+    size = (columns, rows)
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP))
 
 
 def _read(source, format):

@@ -269,7 +269,7 @@ def test_compare_not_verbose_prints_nothing(capsys):
         ({"y": np.r_[np.nan, y[1:]]}, ValueError, "Input y contains NaN"),
         ({"y": np.eye(10)[y]}, ValueError, "y should be a 1d array, got an array of shape"),
         ({"methods": [GaussianNB()]}, TypeError, r"got a list with GaussianNB\(\)"),
-        ({"X": [["a.png"]] * len(y)}, ValueError, "X must hold numbers, got file names"),
+        ({"X": [["a.png"]] * len(y)}, ValueError, "X must hold numbers, got strings"),
         ({"X_test": ["a.png"], "y_test": [1]}, ValueError, "X_test must hold image files if X"),
         ({"X": [X[:1], X[:2]]}, ValueError, "X must have images of one size, got images of"),
         ({"X": iter(X)}, TypeError, "X must be an array, .*, got .*iterator"),

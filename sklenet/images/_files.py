@@ -217,7 +217,7 @@ def read_images(reader, X, size=None, mode=None, dtype=None, *, verbose=0):
     images = [*chain.from_iterable(chunk.images for chunk in chunks)]
     if not images:
         raise ValueError(f"X must have an image that can be read; {failures[0].error}")
-    failed = {failure.index for failure in failures}
+    failed = {failure.position for failure in failures}
     positions = [index for index in range(len(sources)) if index not in failed]
     images = _convert_dtypes(images, dtype, [sources[index] for index in positions])
     if any(image.ndim == 3 for image in images):
@@ -274,12 +274,15 @@ def _check_format(reader, size, mode):
         color = color[:3] if isinstance(background, str) else color
     except (ValueError, TypeError):
         color = ()
-    if len(color) != 3 or not all(isinstance(c, Integral) and 0 <= c <= 255 for c in color):
+    if len(color) != 3 or not all(
+        isinstance(value, Integral) and 0 <= int(value) <= 255 for value in color
+    ):
         raise ValueError(
             "background must be the name of a color or three integers from 0 to 255, got "
             f"{background!r}."
         )
-    return Format(size, mode, tuple(map(int, color)))
+    red, green, blue = map(int, color)
+    return Format(size, mode, (red, green, blue))
 
 
 def _read_chunks(sources, format, on_error, n_jobs, verbose):

@@ -217,7 +217,7 @@ class ImagePreprocessor(nn.Module):
     def __getstate__(self):
         # Pickles of a model trained on a GPU load without one.
         state = self.__dict__.copy()
-        state["_buffers"] = {name: buffer.cpu() for name, buffer in self._buffers.items()}
+        state["_buffers"] = {name: buffer.cpu() for name, buffer in self.named_buffers()}
         return state
 
     def extra_repr(self) -> str:
