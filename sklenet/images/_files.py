@@ -155,7 +155,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         ValueError
             As for `fit`.
         """
-        images, _ = read_images(self._check_raises(), X)
+        images, *_ = read_images(self._check_raises(), X)
         self.size_, self.dtype_ = images.shape[1:3], images.dtype
         self.mode_ = "L" if images.ndim == 3 else "RGB"
         return images
@@ -181,7 +181,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
             If the reader is not fitted.
         """
         check_is_fitted(self)
-        images, _ = read_images(self._check_raises(), X, self.size_, self.mode_, self.dtype_)
+        images, *_ = read_images(self._check_raises(), X, self.size_, self.mode_, self.dtype_)
         return images
 
     def _check_raises(self):
@@ -205,7 +205,7 @@ def read_images(reader, X, size=None, mode=None, dtype=None, *, verbose=0):
     """Read images with the parameters of an `ImageReader`, and say which could be read.
 
     Size, mode and type are those of the parameters, or given by an earlier `fit`. Returns an array
-    of images and their positions in X.
+    of images, their positions in X, and the errors of the others.
     """
     sources, format = _check_sources(X), _check_format(reader, size, mode)
     if reader.on_error not in ("raise", "skip"):
@@ -225,7 +225,7 @@ def read_images(reader, X, size=None, mode=None, dtype=None, *, verbose=0):
             image if image.ndim == 3 else np.repeat(image[..., np.newaxis], 3, axis=2)
             for image in images
         ]
-    return np.stack(images), positions
+    return np.stack(images), positions, [failure.error for failure in failures]
 
 
 def holds_files(X):
@@ -294,15 +294,19 @@ def _read_chunks(sources, format, on_error, n_jobs, verbose):
     if n_workers > 1:
         length = min(length, math.ceil(n_images / (_CHUNKS_PER_JOB * n_workers)))
     tasks = (
-        delayed(read_chunk)(sources[first : first + length], first, format, on_error)
+        (sources[first : first + length], first, format, on_error)
         for first in range(0, n_images, length)
     )
+    if n_workers > 1:
+        read = Parallel(n_jobs=n_jobs, return_as="generator")(
+            delayed(read_chunk)(*task) for task in tasks
+        )
+    else:
+        read = (read_chunk(*task) for task in tasks)
     chunks = []
-    for chunk in _with_progress(
-        Parallel(n_jobs=n_jobs, return_as="generator")(tasks), length, n_images, verbose
-    ):
+    for chunk in _with_progress(read, length, n_images, verbose):
         chunks.append(chunk)
-        if on_error == "raise" and chunk.failures:
+        if on_error == "raise" and chunk.failures and n_workers == 1:
             break
     if format.size is None:
         unify_sizes(chunks)
