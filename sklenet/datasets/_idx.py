@@ -182,6 +182,11 @@ def load_idx(path: str | os.PathLike) -> NDArray[Any]:
     return decode_idx(read_idx_bytes(file), file)
 
 
+def holds_idx_files(folder):
+    """Tell whether a folder has files that are named as those of MNIST are."""
+    return bool(_find_prefixes(folder))
+
+
 def find_files(folder, prefix=""):
     """Return the paths of the four files of a data set by name, None for one that is missing."""
     spellings = [

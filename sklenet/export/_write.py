@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["check_writable", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
@@ -12,13 +12,7 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
 
     A symbolic link is followed, and an existing file keeps its permissions.
     """
-    target = Path(os.path.realpath(os.path.expanduser(path)))
-    if target.is_dir():
-        raise IsADirectoryError(f"path must be a file, got the folder {target}.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"path must be in an existing folder, got {target}: create {target.parent} first."
-        )
+    target = check_writable(path)
     if target.exists() and not target.is_file():  # a device or a pipe cannot be replaced
         target.write_bytes(content)
         return
@@ -33,6 +27,20 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def check_writable(path: str | os.PathLike) -> Path:
+    """Refuse a path that cannot be written to, before the content is made; return its target."""
+    target = Path(os.path.realpath(os.path.expanduser(path)))
+    if target.is_dir():
+        raise IsADirectoryError(f"path must be a file, got the folder {target}.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path must be in an existing folder, got {target}: create {target.parent} first."
+        )
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(f"path must be in a folder that you may write to, got {target}.")
+    return target
 
 
 def _umask():

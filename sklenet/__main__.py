@@ -1,0 +1,7 @@
+"""The command `sklenet`, as ``python -m sklenet``."""
+
+import sys
+
+from ._cli import main
+
+sys.exit(main())

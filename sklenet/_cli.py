@@ -1,0 +1,499 @@
+"""The command `sklenet`: compare methods, train, predict, evaluate, export."""
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__
+
+__all__ = ["Parser", "main", "positive"]
+
+_DESCRIPTION = """\
+Train an image classifier on a folder of images, ask it about new ones, and take it
+where it is needed: a deep LeNet-5 for small images, next to the methods of
+scikit-learn.
+"""
+_EXAMPLES = """\
+DATA is one of
+  a folder        with a folder of images for each class, as photos/cat/1.jpg,
+                  or with such folders in train/ and test/ (or val/)
+  a CSV file      with a column of file names and a column of labels
+  an IDX folder   with the four files of a data set like MNIST
+  digits, mnist   scikit-learn's digits; MNIST from SKLENET_DATA, else from OpenML
+
+examples:
+  sklenet compare photos                             which method is best here?
+  sklenet train photos --out photos.sklenet          train on all of them
+  sklenet predict photos.sklenet new/*.jpg           what is on these?
+  sklenet evaluate photos.sklenet more_photos        how often is it right?
+  sklenet export photos.sklenet --page photos.html   a web page to try it
+
+`sklenet COMMAND --help` explains a command.
+"""
+_METHODS = ("deep_lenet", "lenet5", "svm", "mlp", "knn")
+_AUGMENTATIONS = ("affine", "elastic", "flip", "shift")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_PROBE_IMAGES = 2_000  # that the time of an epoch is measured with
+_N_MISTAKES = 5  # most frequent ones that are listed
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports an error in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+
+
+def positive(text: str) -> int:
+    """Convert an argument to a positive integer."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a positive whole number, got {text!r}")
+    return int(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command, and return its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # for a terminal without ±
+    options = _make_parser().parse_args(argv)
+    try:
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        _say("Interrupted; nothing was written.")
+        return 130
+    except BrokenPipeError:  # the reader of the output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        _say(f"sklenet: error: {' '.join(str(error).split())}")
+        return 1
+
+
+def _make_parser():
+    parser = Parser(
+        "sklenet",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sklenet {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (run, add_arguments, help) in _COMMANDS.items():
+        command = commands.add_parser(name, help=help, description=run.__doc__)
+        command.set_defaults(run=run)
+        add_arguments(command.add_argument)
+    return parser
+
+
+def _say(message):
+    print(message, file=sys.stderr, flush=True)
+
+
+def _add_data(add):
+    add("data", metavar="DATA", help="the images: see `sklenet --help`")
+    add("--split", metavar="NAME", help="which part of a folder (train, test, val) or data set")
+    add("--skip-broken", action="store_true", help="leave out images that cannot be read")
+    _add_jobs(add)
+
+
+def _add_jobs(add):
+    add("--jobs", type=positive, metavar="N", help="processes that read images; default: 1")
+
+
+def _add_training(add):
+    add("--device", default="auto", help="cpu, cuda, mps; default: auto")
+    add("--seed", type=int, default=0, metavar="N", help="of all randomness; default: 0")
+
+
+def _check_training(options):
+    from ._torch import resolve_device
+
+    resolve_device(options.device)
+    if not 0 <= options.seed < 2**32:
+        raise ValueError(f"argument --seed: must be from 0 to {2**32 - 1}, got {options.seed}")
+
+
+def _load(options, **reading):
+    from .datasets._sources import load_source
+
+    reading |= {"on_error": "skip" if options.skip_broken else "raise", "n_jobs": options.jobs}
+    source = load_source(options.data, options.split, **reading)
+    if options.data == "digits":  # of 0 to 16: scaled as image files are
+        source.X = (source.X * (255 / 16)).round().astype(np.uint8)
+    return source
+
+
+def _describe(X, y):
+    height, width = X.shape[1:3]
+    kind = "color" if X.ndim == 4 else "gray"
+    return f"{len(X):,} {kind} images of {height}x{width} pixels in {len(np.unique(y))} classes"
+
+
+def _add_compare(add):
+    _add_data(add)
+    add("--methods", nargs="+", choices=_METHODS, metavar="NAME", help=f"of {', '.join(_METHODS)}")
+    add("--cv", type=positive, metavar="N", help="folds; default: the test part of DATA, else 5")
+    add("--n-train", type=positive, metavar="N", help="training images; default: all")
+    _add_training(add)
+
+
+def _compare(options):
+    """Compare the deep LeNet-5 with the original one, the SVM, the MLP and KNN.
+
+    Every method is trained on the training part of DATA and tested on its test part, or
+    cross-validated where it does not have one.
+    """
+    from .comparison import METHODS, compare_methods, make_method
+    from .datasets._sources import take_subset
+
+    _check_training(options)
+    source = _load(options)
+    X, y = take_subset(source.X, source.y, options.n_train, options.seed)
+    _say(f"Comparing on {_describe(X, y)}")
+    methods = {
+        name: make_method(name, random_state=options.seed, device=options.device)
+        for name in options.methods or METHODS
+    }
+    test = (None, None) if options.cv else (source.X_test, source.y_test)
+    print(compare_methods(X, y, methods, options.cv or 5, None, *test, options.seed))
+
+
+def _add_train(add):
+    _add_data(add)
+    add("--out", required=True, metavar="MODEL", help="the file to write, as my.sklenet")
+    add("--size", type=_size, help="of the images, as 32 or 48x64 (height x width)")
+    add("--mode", choices=("L", "RGB"), help="gray (L) or color (RGB); default: as the images are")
+    changes = (*_AUGMENTATIONS, "none")
+    add(
+        "--augmentation",
+        nargs="+",
+        choices=changes,
+        metavar="NAME",
+        help=f"of {', '.join(changes)}",
+    )
+    add("--time", type=_duration, help="train for at most this long, as 90s, 5m or 1h")
+    add("--epochs", type=positive, metavar="N", help="default: by the number of images")
+    _add_training(add)
+
+
+def _size(text):
+    match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"must be a size such as 32 or 48x64, got {text!r}")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _duration(text):
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not match or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"must be a time such as 90s, 5m or 1h, got {text!r}")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _train(options):
+    """Train the deep LeNet-5 on a folder of images, and write it to a file.
+
+    The file holds the network and how image files become its input. Nothing is written if the
+    training fails or is interrupted.
+    """
+    from sklearn.pipeline import make_pipeline
+
+    from ._classifier import DeepLeNetClassifier
+    from .export import save
+    from .export._write import check_writable
+    from .images import ImageReader
+
+    start = time.perf_counter()
+    _check_training(options)
+    check_writable(options.out)
+    if options.time and options.epochs:
+        raise ValueError("argument --time: not allowed with argument --epochs")
+    augmentation = _augmentation(options.augmentation)
+    source = _load(options, size=options.size, mode=options.mode)
+    _say(f"Training on {_describe(source.X, source.y)}")
+    classifier = DeepLeNetClassifier(
+        augmentation=augmentation,
+        max_epochs=options.epochs or "auto",
+        device=options.device,
+        random_state=options.seed,
+    )
+    if options.time:
+        seconds = options.time - (time.perf_counter() - start)
+        classifier.set_params(**_limit_time(classifier, source.X, source.y, seconds))
+    reader = ImageReader(source.X.shape[1:3], "L" if source.X.ndim == 3 else "RGB")
+    model = make_pipeline(reader, classifier.set_params(callbacks=[_make_progress()]))
+    model.fit(source.X, source.y)
+    classifier.set_params(callbacks=None)  # code is not saved
+    save(model, options.out)
+    seconds = time.perf_counter() - start
+    print(f"Trained for {classifier.n_iter_} epochs in {seconds:.0f} s, written to {options.out}")
+    if source.X_test is not None:
+        accuracy = model.score(source.X_test, source.y_test)
+        print(f"Accuracy on the {len(source.y_test):,} test images: {accuracy:.4f}")
+    else:
+        _say(f"How good is it? `sklenet compare {options.data}` cross-validates.")
+
+
+def _augmentation(names):
+    if names is None:
+        return "auto"
+    if "none" in names and len(names) > 1:
+        raise ValueError(f"argument --augmentation: 'none' goes with no other, got {names}")
+    return None if names == ["none"] else tuple(names)
+
+
+def _limit_time(classifier, X, y, seconds):
+    """Return the parameters with which a fit takes at most so long, but at least one epoch."""
+    from sklearn.base import clone
+
+    from .datasets._sources import take_subset
+    from .training import training_budget
+
+    is_doubled = classifier.augmentation not in ("auto", None)
+    batch_size, max_epochs = training_budget(len(y), is_doubled)
+    start = time.perf_counter()
+    probe = clone(classifier).set_params(max_epochs=2, batch_size=batch_size)
+    n_classes = len(np.unique(y))
+    if n_classes <= _PROBE_IMAGES < len(y) - n_classes:
+        probe.fit(*take_subset(X, y, _PROBE_IMAGES, 0))
+        share = _PROBE_IMAGES / len(y)
+    else:
+        probe.fit(X, y)
+        share = 1.0
+    seconds -= time.perf_counter() - start
+    fitting = int(seconds / (probe.history_[-1, "dur"] / share))
+    if fitting < 1:
+        _say(f"An epoch takes {probe.history_[-1, 'dur'] / share:.0f} s, more than the time left.")
+    return {"max_epochs": max(1, min(max_epochs, fitting))}
+
+
+def _make_progress():
+    """Make a callback that shows the epochs on the standard error stream, if it is a terminal."""
+    from skorch.callbacks import Callback
+    from tqdm import tqdm
+
+    class Progress(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.bar = tqdm(total=net.max_epochs, desc="Training", unit=" epochs", disable=None)
+
+        def on_epoch_end(self, net, **kwargs):
+            self.bar.set_postfix(loss=f"{net.history[-1, 'train_loss']:.3f}", refresh=False)
+            self.bar.update()
+
+        def on_train_end(self, net, **kwargs):
+            self.bar.close()
+
+    return Progress()
+
+
+def _add_predict(add):
+    add("model", metavar="MODEL", help="a file that `sklenet train` or `sklenet.save` wrote")
+    images = "files or folders; - reads an image, or a list of files, from standard input"
+    add("images", nargs="+", metavar="IMAGES", help=images)
+    add("--csv", action="store_true", help="comma-separated values instead of a table")
+    add("--json", action="store_true", help="JSON, with the probability of each class")
+    _add_jobs(add)
+
+
+def _predict(options):
+    """Predict the class of image files.
+
+    Images that cannot be read are named on the standard error stream, and the exit code is 1.
+    """
+    from tabulate import tabulate
+
+    from .export import load
+
+    if options.csv and options.json:
+        raise ValueError("argument --csv: not allowed with argument --json")
+    names, sources = _find_images(options.images)
+    model = load(options.model)
+    classes, positions, probabilities, errors = _predict_files(model, sources, options.jobs)
+    best = probabilities.argmax(axis=1)
+    rows = [
+        (names[position], classes[winner], float(row[winner]))
+        for position, winner, row in zip(positions, best, probabilities, strict=True)
+    ]
+    header = ("file", "label", "probability")
+    if options.json:
+        records = [
+            dict(zip(header, row, strict=True))
+            | {"probabilities": dict(zip(map(str, classes), map(float, each), strict=True))}
+            for row, each in zip(rows, probabilities, strict=True)
+        ]
+        print(json.dumps(records, indent=2, ensure_ascii=False))
+    elif options.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([header, *((name, label, f"{p:.4f}") for name, label, p in rows)])
+    elif rows:
+        print(tabulate(rows, header, tablefmt="simple", floatfmt=".4f", disable_numparse=[0, 1]))
+    for error in errors:
+        _say(f"sklenet: error: {error}")
+    return 1 if errors else 0
+
+
+def _find_images(arguments):
+    """Return the names and the sources of images; those of a folder are its files."""
+    from .datasets._folders import find_images
+
+    names, sources = [], []
+    for argument in arguments:
+        found = [argument]
+        if argument == "-":
+            content = sys.stdin.buffer.read()
+            listed = _listed_files(content)
+            if listed is None:
+                names.append("-")
+                sources.append(content)
+                continue
+            found = listed
+        elif Path(argument).is_dir():
+            found = find_images(argument)
+            if not found:
+                raise ValueError(f"argument IMAGES: the folder {argument} does not have any image")
+        names += found
+        sources += found
+    return names, sources
+
+
+def _listed_files(content):
+    """Return the lines of a list of files; None for the content of an image."""
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError:
+        return None
+    is_image = re.match(rb"P[1-6]\s|%|<|\Z", content) or b"\0" in content  # also the text of PPM
+    return None if is_image else [line for line in lines if line]
+
+
+def _predict_files(model, sources, n_jobs):
+    """Return the classes, the positions of the images that could be read, and their probabilities.
+
+    The last item are the errors of the others.
+    """
+    from .export._pipeline import split_model
+    from .images import ImageReader, read_images
+
+    reader, classifier = split_model(model)
+    height, width, channels = classifier.image_shape_
+    size, mode = (height, width), {1: "L", 3: "RGB"}.get(channels)
+    if mode is None:
+        raise ValueError(f"MODEL must have images of 1 or 3 channels for files, got {channels}")
+    dtype = classifier.input_dtype_ if reader is None else reader.dtype_
+    background = "white" if reader is None else reader.background
+    reader = ImageReader(background=background, on_error="skip", n_jobs=n_jobs)
+    images, positions, errors = read_images(reader, sources, size, mode, dtype, verbose=1)
+    return classifier.classes_.tolist(), positions, classifier.predict_proba(images), errors
+
+
+def _add_evaluate(add):
+    add("model", metavar="MODEL", help="a file that `sklenet train` or `sklenet.save` wrote")
+    _add_data(add)
+    add("--json", action="store_true", help="JSON instead of tables")
+
+
+def _evaluate(options):
+    """Measure the accuracy of a model on labeled images: the test part of DATA, else all of it."""
+    from sklearn.metrics import accuracy_score, classification_report
+    from tabulate import tabulate
+
+    from .export import load
+    from .export._pipeline import split_model
+
+    model = load(options.model)
+    _, classifier = split_model(model)
+    channels = classifier.image_shape_[2]
+    source = _load(options, size=classifier.image_shape_[:2], mode="L" if channels == 1 else "RGB")
+    X, y = (source.X, source.y) if source.X_test is None else (source.X_test, source.y_test)
+    y = _match_labels(y, classifier.classes_)
+    predictions = model.predict(X)
+    accuracy = float(accuracy_score(y, predictions))
+    classes = classifier.classes_.tolist()
+    scores = classification_report(
+        y,
+        predictions,
+        labels=classes,
+        target_names=[*map(str, classes)],
+        output_dict=True,
+        zero_division=0,
+    )
+    columns = ("precision", "recall", "f1-score", "support")
+    mistakes = _count_mistakes(y, predictions)
+    if options.json:
+        result = {
+            "accuracy": accuracy,
+            "n_images": len(y),
+            "classes": {str(label): scores[str(label)] for label in classes},
+            "mistakes": [
+                dict(zip(("n", "true", "predicted"), each, strict=True)) for each in mistakes
+            ],
+        }
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    rows = [[label, *(scores[str(label)][column] for column in columns)] for label in classes]
+    header = ("class", "precision", "recall", "F1", "images")
+    print(f"Accuracy on {len(y):,} images: {accuracy:.4f}\n")
+    print(tabulate(rows, header, floatfmt=".4f", intfmt=",", disable_numparse=[0]))
+    if mistakes:
+        header = ("images", "true", "predicted")
+        print("\nMost frequent mistakes\n")
+        print(tabulate(mistakes[:_N_MISTAKES], header, disable_numparse=[1, 2]))
+
+
+def _match_labels(y, classes):
+    """Convert labels to the type of the classes, as the folder "7" to the class 7."""
+    if classes.dtype.kind in "iu" and y.dtype.kind == "U":
+        y = np.array([int(label) if re.fullmatch(r"-?\d+", label) else label for label in y])
+    elif classes.dtype.kind == "U" and y.dtype.kind in "iu":
+        y = y.astype(str)
+    unknown = np.setdiff1d(y, classes) if y.dtype.kind == classes.dtype.kind else y
+    if len(unknown):
+        raise ValueError(
+            f"DATA must have the classes of the model, {classes.tolist()}, got also "
+            f"{np.unique(unknown)[:_N_MISTAKES].tolist()}"
+        )
+    return y
+
+
+def _count_mistakes(y, predictions):
+    """Return the number, the class and the prediction of mistakes, the most frequent first."""
+    wrong = y != predictions
+    counts = Counter(zip(y[wrong].tolist(), predictions[wrong].tolist(), strict=True))
+    return [(count, *pair) for pair, count in counts.most_common()]
+
+
+def _add_export(add):
+    add("model", metavar="MODEL", help="a file that `sklenet train` or `sklenet.save` wrote")
+    add("--onnx", metavar="FILE", help="for ONNX Runtime, in any language")
+    add("--page", metavar="FILE", help="a web page that runs the model")
+
+
+def _export(options):
+    """Export a model as ONNX or as a web page."""
+    from .export import load, to_onnx, to_page
+
+    if not (options.onnx or options.page):
+        raise ValueError("sklenet export needs --onnx FILE, --page FILE or both")
+    model = load(options.model)
+    for path, write in ((options.onnx, to_onnx), (options.page, to_page)):
+        if path:
+            write(model, path)
+            print(f"Written to {path}")
+
+
+_COMMANDS = {
+    "compare": (_compare, _add_compare, "compare methods on the same images"),
+    "train": (_train, _add_train, "train the deep LeNet-5 and write it to a file"),
+    "predict": (_predict, _add_predict, "predict the class of image files"),
+    "evaluate": (_evaluate, _add_evaluate, "measure the accuracy on labeled images"),
+    "export": (_export, _add_export, "export a model as ONNX or as a web page"),
+}

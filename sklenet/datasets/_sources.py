@@ -1,0 +1,66 @@
+"""A data set by its name or place, for commands."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from ._digits import load_digits_images
+from ._folders import load_image_folder, splits_of
+from ._idx import holds_idx_files, load_idx_folder
+from ._mnist import fetch_mnist
+
+__all__ = ["Source", "load_source", "take_subset"]
+
+
+@dataclass
+class Source:
+    """Images and labels; without a test part the latter two are None."""
+
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+
+
+def load_source(source: str | os.PathLike, split: str | None = None, **reading) -> Source:
+    """Load "digits", "mnist", an IDX folder, a folder of image files or a table.
+
+    `split` is the part of a folder of image files, or the data set of an IDX folder; `reading` are
+    the options of `load_image_folder`. A folder with a part "train" has "test", else "val", as its
+    test part.
+    """
+    if source in ("digits", "mnist") and split is not None:
+        raise ValueError(f"split must be None for {source!r}, got {split!r}.")
+    if source == "digits":
+        return Source(*load_digits_images())
+    folder = Path(source).expanduser()
+    if source == "mnist" or holds_idx_files(folder):
+        loaded = fetch_mnist() if source == "mnist" else load_idx_folder(folder, split=split)
+        X, X_test, y, y_test = loaded
+        return Source(X, y, X_test, y_test)
+    parts = splits_of(folder) if folder.is_dir() else {}
+    if split is not None or "train" not in parts:
+        return Source(*load_image_folder(folder, split, **reading))
+    X, y = load_image_folder(folder, "train", **reading)
+    test = next((name for name in ("test", "val") if name in parts), None)
+    if test is None:
+        return Source(X, y)
+    reading |= {"size": X.shape[1:3], "mode": "L" if X.ndim == 3 else "RGB"}
+    return Source(X, y, *load_image_folder(folder, test, **reading))
+
+
+def take_subset(X, y, n_train, seed, argument="--n-train"):
+    """Return a stratified random subset of the training images; with None, all of them."""
+    if n_train in (None, len(y)):
+        return X, y
+    n_classes = len(np.unique(y))
+    if not n_classes <= n_train <= len(y) - n_classes:
+        raise ValueError(
+            f"argument {argument}: must be from {n_classes} to {len(y) - n_classes}, or {len(y)} "
+            f"for all training images, got {n_train}"
+        )
+    X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
+    return X, y
