@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import callbacks, comparison, datasets, plotting
     from ._classifier import DeepLeNetClassifier
+    from .export import load, save
     from .images import ImageLayout, ImagePreprocessor, ImageReader
     from .network import DeepLeNet, LReLU
 
@@ -22,7 +23,9 @@ __all__ = [
     "callbacks",
     "comparison",
     "datasets",
+    "load",
     "plotting",
+    "save",
 ]
 
 # Imported at first use: `import sklenet.datasets` does not wait for PyTorch.
@@ -33,6 +36,8 @@ _LAZY = {
     "ImagePreprocessor": ".images",
     "ImageReader": ".images",
     "LReLU": ".network",
+    "load": ".export",
+    "save": ".export",
 }
 
 

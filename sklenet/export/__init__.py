@@ -1,3 +1,5 @@
 """A fitted model as a safe file, as ONNX and as a web page."""
 
-__all__: list[str] = []
+from ._saving import load, save
+
+__all__ = ["load", "save"]

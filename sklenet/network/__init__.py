@@ -8,7 +8,7 @@ from ._activations import (
     value_and_derivative,
 )
 from ._dropout import Dropout
-from ._lenet import IMAGE_SIZE, DeepLeNet
+from ._lenet import IMAGE_SIZE, DeepLeNet, parameter_shapes
 from ._normalization import estimate_statistics, fold_normalization, insert_normalization
 from ._pooling import MaxPool2x2
 
@@ -24,5 +24,6 @@ __all__ = [
     "fold_normalization",
     "insert_normalization",
     "make_activation",
+    "parameter_shapes",
     "value_and_derivative",
 ]

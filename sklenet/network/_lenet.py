@@ -15,7 +15,7 @@ from ._dropout import Dropout
 from ._linear import RowwiseLinear
 from ._pooling import MaxPool2x2
 
-__all__ = ["IMAGE_SIZE", "DeepLeNet"]
+__all__ = ["IMAGE_SIZE", "DeepLeNet", "parameter_shapes"]
 
 IMAGE_SIZE = 32
 """Height and width of the images that the network reads, in pixels, as for LeNet-5."""
@@ -188,3 +188,22 @@ def _remaining_pixels(size, layer, kernel_size):
             f"after each layer, got none after {layer} with kernel_size={kernel_size}."
         )
     return size
+
+
+def parameter_shapes(n_classes, in_channels, *, conv_channels, kernel_size, hidden_layer_sizes):
+    """Return the shape of each parameter of a `DeepLeNet` by its name, without making it."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    size, number = IMAGE_SIZE, 1
+    for out_channels in conv_channels:
+        shapes[f"features.C{number}.weight"] = (out_channels, in_channels, kernel_size, kernel_size)
+        shapes[f"features.C{number}.bias"] = (out_channels,)
+        size, in_channels, number = (size - kernel_size + 1) // 2, out_channels, number + 2
+    in_features = in_channels * size**2
+    for out_features in hidden_layer_sizes:
+        shapes[f"head.F{number}.weight"] = (out_features, in_features)
+        shapes[f"head.F{number}.bias"] = (out_features,)
+        in_features, number = out_features, number + 1
+    return shapes | {
+        "head.output.weight": (n_classes, in_features),
+        "head.output.bias": (n_classes,),
+    }

@@ -7,7 +7,7 @@ from ._losses import LOSSES
 from ._net import ImageClassifierNet
 from ._predict import predict_logits
 from ._recipe import OPTIMIZERS, Recipe, training_budget
-from ._train import fit_network
+from ._train import fit_network, restore_net
 
 __all__ = [
     "LOSSES",
@@ -21,6 +21,7 @@ __all__ = [
     "fit_network",
     "fit_temperature",
     "predict_logits",
+    "restore_net",
     "sees_batches",
     "training_budget",
     "undo_smoothing",

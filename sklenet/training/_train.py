@@ -6,11 +6,13 @@ from itertools import islice
 
 import torch
 from skorch.helper import predefined_split
+from skorch.history import History
+from torch import nn
 from torch.nn.functional import one_hot
 
 from .._torch import autocast_to, seeded_torch
 from ..images import compose_augmentations, to_device
-from ..network import DeepLeNet, Dropout
+from ..network import DeepLeNet, Dropout, fold_normalization
 from ._calibration import fit_temperature, undo_smoothing
 from ._callbacks import LR_SCHEDULES, EarlyStopping, ValidationAccuracy, sees_batches
 from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
@@ -19,7 +21,7 @@ from ._net import ImageClassifierNet
 from ._predict import forward_padded
 from ._recipe import OPTIMIZERS
 
-__all__ = ["fit_network"]
+__all__ = ["fit_network", "restore_net"]
 
 _N_DRAWN = 1024  # training images that the statistics and the temperature are estimated from
 # Images that moving averages count as in the statistics of a chunk, which may have one class only.
@@ -96,6 +98,25 @@ def fit_network(
     return net
 
 
+def restore_net(recipe, n_classes, n_channels, weights, statistics, temperature, history):
+    """Make the skorch net of a network that was trained before, to predict or to train further.
+
+    `weights` are the parameters of the network by name, `statistics` those of its normalizations,
+    which `fit_network` has folded into the weights.
+    """
+    network = partial(DeepLeNet, n_classes, n_channels, **recipe.network)
+    net = _make_net(recipe, network, range(n_classes), 0, (), None, 0)
+    if recipe.normalization:
+        net.normalizations_ = fold_normalization(net.module_)
+        nn.ModuleList(net.normalizations_).load_state_dict(statistics)
+    net.module_.load_state_dict(weights)
+    net.module_.eval()
+    net.temperature_ = temperature
+    net.history_ = History({"batches": []} | epoch for epoch in history)
+    _release(net, with_optimizer=False)
+    return net
+
+
 def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
     """Make the skorch net of a recipe, with the weights that `seed` draws."""
     schedule = LR_SCHEDULES[recipe.lr_schedule]
@@ -107,7 +128,7 @@ def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
     generator = device_generator = torch.Generator().manual_seed(seed)
     if recipe.device.type == "cuda":
         device_generator = torch.Generator(recipe.device).manual_seed(seed)
-    return ImageClassifierNet(
+    net = ImageClassifierNet(
         network,
         classes=classes,
         criterion=loss,
@@ -130,7 +151,9 @@ def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
         callbacks__valid_acc=None,  # skorch's accuracy ignores the sample weights
         device=str(recipe.device),
         verbose=verbose,
-    ).initialize()
+    )
+    net.recipe = recipe
+    return net.initialize()
 
 
 def _compute_scores(net, batches):

@@ -1,0 +1,477 @@
+"""A fitted model as one safe file: `save` and `load`.
+
+The file has the safetensors format: the tensors are the weights, and its metadata are JSON text
+that describes the rest. It does not hold code, and nothing in it is executed.
+"""
+
+import hashlib
+import json
+import math
+import os
+import struct
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.numpy import save as to_safetensors
+from sklearn.pipeline import Pipeline
+
+from .. import __version__
+from .._classifier import DeepLeNetClassifier
+from .._torch import PRECISIONS, resolve_device
+from ..images import ImageLayout, ImagePreprocessor, ImageReader
+from ..network import IMAGE_SIZE, parameter_shapes
+from ..training import OPTIMIZERS, Recipe, restore_net
+from ._pipeline import split_model
+from ._write import write_atomically
+
+__all__ = ["load", "save"]
+
+_FORMAT = "sklenet"
+_PROTOCOL = 1  # 1: sklenet 0.1
+_DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}  # of tensors
+_MAX_WIDENING = 16  # of an array in JSON, in bytes for each of the file
+_FITTED = {
+    DeepLeNetClassifier: (
+        "classes_",
+        "n_features_in_",
+        "feature_names_in_",
+        "image_shape_",
+        "input_shape_",
+        "input_dtype_",
+        "n_iter_",
+        "n_threads_",
+        "loss_",
+        "loss_curve_",
+        "validation_scores_",
+        "best_validation_score_",
+        "_random_state",
+    ),
+    ImageReader: ("size_", "mode_", "dtype_"),
+    Pipeline: (),
+}
+_ESTIMATORS = {kind.__name__: kind for kind in _FITTED}
+_CODE = {
+    "activation": "the name of an activation",
+    "optimizer": "the name of an optimizer",
+    "augmentation": "names of augmentations",
+    "callbacks": "None: set_params(callbacks=None)",
+}
+
+
+def save(model: Any, path: str | os.PathLike) -> None:
+    """Save a fitted model to a file that is safe to load.
+
+    Parameters
+    ----------
+    model : DeepLeNetClassifier or sklearn.pipeline.Pipeline
+        A fitted classifier, or a pipeline of an `ImageReader` and a classifier.
+    path : path-like
+        The file, by convention with the suffix ``.sklenet``. It is replaced when the new one is
+        complete.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or a step of the pipeline is code, which is not saved.
+    TypeError
+        If the model is another estimator.
+    NotFittedError
+        If the model is not fitted.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    load : Loads the file.
+
+    Notes
+    -----
+    The file has the safetensors format [1]_: the weights, the statistics of the pixels and of the
+    normalization as tensors, and all else as JSON in the metadata. A loaded model predicts the same
+    to the bit and can be trained further with `partial_fit` and `warm_start`. Not saved are the
+    moments of the optimizer, which start at zero in the next `partial_fit`, and the records of
+    single batches in `history_`.
+
+    References
+    ----------
+    .. [1] https://github.com/huggingface/safetensors
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import sklenet
+    >>> from sklenet.datasets import load_digits_images
+    >>> X, y = load_digits_images()
+    >>> classifier = sklenet.DeepLeNetClassifier(max_epochs=1).fit(X[:200], y[:200])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sklenet.save(classifier, f"{folder}/digits.sklenet")
+    ...     loaded = sklenet.load(f"{folder}/digits.sklenet")
+    >>> bool((loaded.predict_proba(X) == classifier.predict_proba(X)).all())
+    True
+    """
+    split_model(model)  # refuses other models
+    tensors: dict[str, np.ndarray] = {}
+    content = {
+        "format": _FORMAT,
+        "protocol": _PROTOCOL,
+        "version": __version__,
+        "model": _encode(model, "model", tensors),
+    }
+    content["checksum"] = _checksum(content, tensors)
+    write_atomically(path, to_safetensors(tensors, {_FORMAT: _to_json(content)}))
+
+
+def load(path: str | os.PathLike) -> Any:
+    """Load a model that `save` has written.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. It need not be trusted: nothing in it is executed, and the memory that it takes
+        is bounded by its size.
+
+    Returns
+    -------
+    DeepLeNetClassifier or sklearn.pipeline.Pipeline
+        The fitted model. Its network is on the device that it was trained on, or on the CPU where
+        that is not available.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not from sklenet, or is from a newer version.
+    OSError
+        If the file cannot be read.
+
+    See Also
+    --------
+    save : Writes the file.
+    """
+    file = Path(path).expanduser()
+    if file.exists() and not file.is_file():
+        raise ValueError(f"path must be a file that sklenet.save wrote, got {file}.")
+    content = file.read_bytes()
+    try:
+        description = _read_description(content)
+    except _Foreign:
+        raise ValueError(f"{file} is not a file of sklenet: it was not written by save.") from None
+    except _ERRORS as error:
+        raise ValueError(f"{file} is damaged: {_reason(error)}.") from error
+    protocol = description.get("protocol")
+    if isinstance(protocol, int) and protocol > _PROTOCOL:
+        raise ValueError(
+            f"{file} was written by a newer sklenet, {description.get('version')!r:.20}, with "
+            f"protocol {protocol}; {__version__} reads protocols up to {_PROTOCOL}."
+        )
+    try:
+        tensors = _read_tensors(content)
+        if description.pop("checksum", None) != _checksum(description, tensors):
+            raise ValueError("its checksum differs")
+        return _Decoder(tensors, len(content)).decode(description["model"])
+    except _ERRORS as error:
+        raise ValueError(f"{file} is damaged: {_reason(error)}.") from error
+
+
+class _Foreign(Exception):
+    """The file is not one of sklenet."""
+
+
+# What a malformed description can raise while it is read.
+_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    safetensors.SafetensorError,
+)
+
+
+def _reason(error):
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text[:200].rstrip(".")
+
+
+def _to_json(content):
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _checksum(content, tensors):
+    """Compute a digest of all that the file holds."""
+    digest = hashlib.blake2b(_to_json(content).encode(), digest_size=16)
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _read_description(content):
+    """Return the description in the metadata of a safetensors file."""
+    start = content[8:].lstrip()[:1] if len(content) >= 8 else b""
+    if start != b"{":
+        raise _Foreign
+    (size,) = struct.unpack_from("<Q", content)
+    is_ours = f'"{_FORMAT}"'.encode() in content[:100]
+    if size > len(content) - 8:
+        raise ValueError("it is truncated") if is_ours else _Foreign
+    try:
+        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
+        text = metadata[_FORMAT]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise (ValueError("its header is malformed") if is_ours else _Foreign) from None
+    description = json.loads(text, parse_constant=_refuse_constant)
+    if description["format"] != _FORMAT:
+        raise _Foreign
+    return description
+
+
+def _refuse_constant(name):
+    raise ValueError(f"its description holds {name}")
+
+
+def _read_tensors(content):
+    tensors = {}
+    for name, tensor in safetensors.deserialize(content):
+        dtype = _DTYPES[tensor["dtype"]]
+        tensors[name] = np.frombuffer(tensor["data"], dtype).reshape(tensor["shape"])
+        if not np.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+    return tensors
+
+
+# Values as JSON. A value that JSON has stands for itself; the others are an object with one key,
+# which names the type.
+
+
+def _encode(value, name, tensors):
+    """Encode a value; large arrays go into `tensors`, and errors call it by its name."""
+    if value is None or isinstance(value, bool | str) or type(value) is int:
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, list):
+        return [_encode(item, name, tensors) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(item, name, tensors) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_encode(each, name, tensors) for each in pair] for pair in value.items()]}
+    if isinstance(value, np.dtype):
+        return {"dtype": value.str}
+    if isinstance(value, np.generic):
+        return {"scalar": _encode_array(np.asarray(value), name)}
+    if isinstance(value, np.ndarray):
+        return {"array": _encode_array(value, name)}
+    if isinstance(value, torch.device):
+        return {"device": str(value)}
+    if isinstance(value, np.random.RandomState):
+        kind, key, *rest = value.get_state(legacy=True)
+        if kind == "MT19937":
+            return {"random_state": [key.tolist(), *rest]}
+    if type(value) in _FITTED:
+        return {type(value).__name__: _encode_estimator(value, tensors)}
+    expected = _CODE.get(name, "a number, a string, a sequence or a dict of these")
+    raise ValueError(f"{name} must be {expected} to be saved, got {value!r:.200}.")
+
+
+def _encode_array(array, name):
+    if array.dtype.kind not in "biufUO" or not all(
+        isinstance(item, bool | int | float | str) for item in array.ravel().tolist()
+    ):
+        raise ValueError(f"{name} must have numbers or strings to be saved, got {array!r:.200}.")
+    return [array.dtype.str, array.shape, [_encode(x, name, {}) for x in array.ravel().tolist()]]
+
+
+def _encode_estimator(estimator, tensors):
+    parameters = estimator.get_params(deep=False)
+    encoded = {key: _encode(value, key, tensors) for key, value in parameters.items()}
+    names = [name for name in _FITTED[type(estimator)] if name in vars(estimator)]
+    fitted = {name: _encode(getattr(estimator, name), name, tensors) for name in names}
+    parts = {"parameters": encoded, "fitted": fitted}
+    if isinstance(estimator, DeepLeNetClassifier):
+        parts["preprocessor"] = _encode_preprocessor(estimator.preprocessor_, tensors)
+        parts["net"] = _encode_net(estimator.net_, tensors)
+    return parts
+
+
+def _encode_preprocessor(preprocessor, tensors):
+    layout = preprocessor.layout
+    for name, buffer in preprocessor.named_buffers():
+        tensors[f"preprocessor.{name}"] = buffer.double().numpy(force=True)
+    return {
+        "layout": [*layout.shape, layout.channels_first],
+        "n_features": preprocessor.n_features,
+    }
+
+
+def _encode_net(net, tensors):
+    for name, parameter in net.module_.state_dict().items():
+        tensors[f"network.{name}"] = np.ascontiguousarray(parameter.numpy(force=True))
+    for number, normalization in enumerate(getattr(net, "normalizations_", ())):
+        for name, buffer in normalization.named_buffers():
+            tensors[f"normalization.{number}.{name}"] = buffer.numpy(force=True)
+    recipe = {field.name: getattr(net.recipe, field.name) for field in fields(Recipe)}
+    recipe["optimizer"] = _name_of(recipe["optimizer"], OPTIMIZERS)
+    recipe["dtype"] = _name_of(recipe["dtype"], PRECISIONS)
+    network = recipe.pop("network")
+    return {
+        "network": {key: _encode(value, key, tensors) for key, value in network.items()},
+        "recipe": {key: _encode(value, key, tensors) for key, value in recipe.items()},
+        "temperature": _encode(float(net.temperature_), "temperature_", tensors),
+        "history": [_encode_epoch(epoch) for epoch in net.history_],
+    }
+
+
+def _name_of(value, table):
+    return next((name for name, known in table.items() if known is value), value)
+
+
+def _encode_epoch(epoch):
+    """Encode the numbers and strings that are recorded for an epoch."""
+    kept = {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in epoch.items()
+    }
+    plain = bool | int | float | str | None
+    return {key: _encode(value, key, {}) for key, value in kept.items() if isinstance(value, plain)}
+
+
+class _Decoder:
+    """From JSON to values; whatever does not fit raises one of `_ERRORS`."""
+
+    def __init__(self, tensors, file_size):
+        self.tensors = tensors
+        self.file_size = file_size
+
+    def decode(self, encoded):
+        if encoded is None or isinstance(encoded, bool | int | float | str):
+            return encoded
+        if isinstance(encoded, list):
+            return [self.decode(item) for item in encoded]
+        ((kind, value),) = encoded.items()
+        if kind in _ESTIMATORS:
+            return self._estimator(_ESTIMATORS[kind], value)
+        decoders = {
+            "float": lambda text: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[text],
+            "tuple": lambda items: tuple(map(self.decode, items)),
+            "dict": lambda pairs: {self.decode(key): self.decode(item) for key, item in pairs},
+            "dtype": self._dtype,
+            "scalar": lambda parts: self._array(*parts)[()],
+            "array": lambda parts: self._array(*parts),
+            "device": torch.device,
+            "random_state": lambda state: self._random_state(*state),
+        }
+        return decoders[kind](value)
+
+    def _dtype(self, text):
+        dtype = np.dtype(text)
+        if dtype.kind not in "biufUO" or dtype.names is not None:
+            raise ValueError(f"{text!r:.50} is not the type of an array in a model")
+        return dtype
+
+    def _array(self, dtype, shape, values):
+        dtype = self._dtype(dtype)
+        if dtype.itemsize * len(values) > _MAX_WIDENING * self.file_size:
+            raise ValueError("an array takes more memory than the file")
+        values = [self.decode(value) for value in values]
+        if not all(isinstance(value, bool | int | float | str) for value in values):
+            raise TypeError("an array holds other values than numbers and strings")
+        return np.array(values, dtype).reshape(shape)
+
+    def _random_state(self, key, position, has_gauss, gauss):
+        state = np.random.RandomState()
+        state.set_state(("MT19937", np.array(key, np.uint32), position, has_gauss, gauss))
+        return state
+
+    def _estimator(self, kind, parts):
+        parameters = {name: self.decode(value) for name, value in parts["parameters"].items()}
+        estimator = kind(**parameters)
+        for name, value in parts["fitted"].items():
+            if name not in _FITTED[kind]:
+                raise ValueError(f"{name!r:.50} is not an attribute of {kind.__name__}")
+            setattr(estimator, name, self.decode(value))
+        if kind is Pipeline:
+            split_model(estimator)
+        if kind is DeepLeNetClassifier:
+            estimator.preprocessor_ = self._preprocessor(**parts["preprocessor"])
+            estimator.net_ = self._net(estimator, **parts["net"])
+            device = torch.device(estimator.net_.device)
+            dtype = torch.float32 if device.type == "mps" else None  # it does not have float64
+            estimator.preprocessor_.to(device=device, dtype=dtype)
+            _check_consistent(estimator)
+        return estimator
+
+    def _take(self, prefix):
+        """Return the tensors whose names begin with a prefix, without it."""
+        return {
+            name.removeprefix(prefix): torch.from_numpy(array.copy())
+            for name, array in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+    def _preprocessor(self, layout, n_features):
+        preprocessor = ImagePreprocessor(ImageLayout(*layout), IMAGE_SIZE)
+        preprocessor.load_state_dict(self._take("preprocessor."))
+        preprocessor.n_features = n_features
+        return preprocessor
+
+    def _net(self, estimator, network, recipe, temperature, history):
+        network = {key: self.decode(value) for key, value in network.items()}
+        recipe = {key: self.decode(value) for key, value in recipe.items()}
+        weights, statistics = self._take("network."), self._take("normalization.")
+        n_classes, n_channels = len(estimator.classes_), estimator.preprocessor_.layout.channels
+        # Compared before a network of that size is made.
+        sizes = {
+            key: network[key] for key in ("conv_channels", "kernel_size", "hidden_layer_sizes")
+        }
+        shapes = parameter_shapes(n_classes, n_channels, **sizes)
+        if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
+            raise ValueError("its weights do not have the shapes of its layers")
+        for name in ("optimizer", "output"):
+            if not isinstance(recipe[name], str):
+                raise TypeError(f"{name} is not a name")
+        recipe["optimizer"] = OPTIMIZERS[recipe["optimizer"]]
+        recipe["dtype"] = PRECISIONS[recipe["dtype"]]
+        recipe["device"] = _available(recipe["device"])
+        return restore_net(
+            Recipe(network=network, **recipe),
+            n_classes,
+            n_channels,
+            weights,
+            statistics,
+            float(self.decode(temperature)),
+            [{key: self.decode(value) for key, value in epoch.items()} for epoch in history],
+        )
+
+
+def _available(device):
+    """Return the device, or the CPU where it is not available."""
+    try:
+        return resolve_device(device)
+    except ValueError:
+        return torch.device("cpu")
+
+
+def _check_consistent(classifier):
+    """Refuse attributes that do not fit together."""
+    layout = classifier.preprocessor_.layout
+    n_features = classifier.preprocessor_.n_features
+    classes = classifier.classes_
+    is_consistent = (
+        classes.ndim == 1
+        and len(np.unique(classes)) == len(classes) > 1
+        and classifier.image_shape_ == layout.shape
+        and classifier.n_features_in_ == n_features
+        and math.prod(classifier.input_shape_) == n_features <= layout.n_values
+        and isinstance(classifier.input_dtype_, np.dtype)
+        and isinstance(classifier._random_state, np.random.RandomState)
+    )
+    if not is_consistent:
+        raise ValueError("its attributes do not fit together")
