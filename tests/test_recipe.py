@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sklenet import DeepLeNetClassifier
-from sklenet.training import Recipe, training_budget
+from sklenet.training import OPTIMIZERS, Recipe, training_budget
 
 
 def recipe(n_samples=1000, *, is_partial=False, is_table=False, **parameters):
@@ -91,7 +91,7 @@ def test_recipe_auto_weight_decay_is_for_adamw(optimizer, weight_decay, expected
     [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)],
 )
 def test_recipe_optimizer_name_makes_fused_one(name, optimizer):
-    made = recipe(optimizer=name).optimizer([nn.Parameter(torch.zeros(1))], lr=0.1)
+    made = OPTIMIZERS[recipe(optimizer=name).optimizer]([nn.Parameter(torch.zeros(1))], lr=0.1)
     assert type(made) is optimizer
     assert made.defaults["fused"]
     assert name == "sgd" or made.defaults["betas"] == (0.8, 0.95)
@@ -104,13 +104,13 @@ def test_recipe_optimizer_callable_is_kept():
 
 @pytest.mark.parametrize("activation", ["l_relu", "gelu"])
 def test_recipe_auto_precision_named_activation_follows_hardware(has_bfloat16, activation):
-    expected = torch.bfloat16 if has_bfloat16 else torch.float32
-    assert recipe(activation=activation).dtype == expected
+    expected = "bfloat16" if has_bfloat16 else "float32"
+    assert recipe(activation=activation).precision == expected
 
 
 @pytest.mark.usefixtures("has_bfloat16")
 def test_recipe_auto_precision_custom_activation_is_float32():
-    assert recipe(activation=nn.ReLU).dtype == torch.float32
+    assert recipe(activation=nn.ReLU).precision == "float32"
 
 
 @pytest.mark.usefixtures("has_bfloat16")
@@ -118,7 +118,7 @@ def test_recipe_auto_precision_custom_activation_is_float32():
 def test_recipe_given_precision_is_kept(precision):
     for activation in ("l_relu", nn.ReLU):
         resolved = recipe(activation=activation, precision=precision)
-        assert resolved.dtype == getattr(torch, precision)
+        assert resolved.precision == precision
 
 
 def test_recipe_partial_is_one_epoch_at_constant_rate():

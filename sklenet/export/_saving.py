@@ -272,9 +272,10 @@ def _encode(value, name, tensors):
     if isinstance(value, torch.device):
         return {"device": str(value)}
     if isinstance(value, np.random.RandomState):
-        kind, key, *rest = value.get_state(legacy=True)
-        if kind == "MT19937":
-            return {"random_state": [key.tolist(), *rest]}
+        state = value.get_state(legacy=False)
+        if state["bit_generator"] == "MT19937":
+            key, position = state["state"]["key"].tolist(), state["state"]["pos"]
+            return {"random_state": [key, position, state["has_gauss"], state["gauss"]]}
     if type(value) in _FITTED:
         return {type(value).__name__: _encode_estimator(value, tensors)}
     expected = _CODE.get(name, "a number, a string, a sequence or a dict of these")
@@ -318,8 +319,6 @@ def _encode_net(net, tensors):
         for name, buffer in normalization.named_buffers():
             tensors[f"normalization.{number}.{name}"] = buffer.numpy(force=True)
     recipe = {field.name: getattr(net.recipe, field.name) for field in fields(Recipe)}
-    recipe["optimizer"] = _name_of(recipe["optimizer"], OPTIMIZERS)
-    recipe["dtype"] = _name_of(recipe["dtype"], PRECISIONS)
     network = recipe.pop("network")
     return {
         "network": {key: _encode(value, key, tensors) for key, value in network.items()},
@@ -327,10 +326,6 @@ def _encode_net(net, tensors):
         "temperature": _encode(float(net.temperature_), "temperature_", tensors),
         "history": [_encode_epoch(epoch) for epoch in net.history_],
     }
-
-
-def _name_of(value, table):
-    return next((name for name, known in table.items() if known is value), value)
 
 
 def _encode_epoch(epoch):
@@ -434,11 +429,9 @@ class _Decoder:
         shapes = parameter_shapes(n_classes, n_channels, **sizes)
         if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
             raise ValueError("its weights do not have the shapes of its layers")
-        for name in ("optimizer", "output"):
-            if not isinstance(recipe[name], str):
-                raise TypeError(f"{name} is not a name")
-        recipe["optimizer"] = OPTIMIZERS[recipe["optimizer"]]
-        recipe["dtype"] = PRECISIONS[recipe["dtype"]]
+        for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
+            if recipe[name] not in known:
+                raise ValueError(f"{recipe[name]!r:.50} is an unknown {name}")
         recipe["device"] = _available(recipe["device"])
         return restore_net(
             Recipe(network=network, **recipe),

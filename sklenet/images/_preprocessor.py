@@ -215,10 +215,13 @@ class ImagePreprocessor(nn.Module):
             out.nan_to_num_(nan=0.0)
 
     def __getstate__(self):
-        # Pickles of a model trained on a GPU load without one.
-        state = self.__dict__.copy()
-        state["_buffers"] = {name: buffer.cpu() for name, buffer in self.named_buffers()}
-        return state
+        # As arrays: pickles of a model trained on a GPU load without one, and skops knows them.
+        buffers = {name: buffer.numpy(force=True) for name, buffer in self.named_buffers()}
+        return self.__dict__ | {"_buffers": buffers}
+
+    def __setstate__(self, state):
+        buffers = {name: torch.from_numpy(array) for name, array in state["_buffers"].items()}
+        super().__setstate__(state | {"_buffers": buffers})
 
     def extra_repr(self) -> str:
         """Show the layout where PyTorch prints the module.

@@ -12,7 +12,7 @@ from skorch import NeuralNetClassifier
 
 from .._compat import compilation_error
 from .._interrupts import Interrupts
-from .._torch import autocast_to, raise_mmap_threshold
+from .._torch import PRECISIONS, autocast_to, raise_mmap_threshold
 from ..network import Dropout, estimate_statistics, fold_normalization, insert_normalization
 from ._cuda_graph import CapturedSteps
 from ._data import CHUNK_SIZE, Batches, ImageDataset, RandomBatches
@@ -24,7 +24,7 @@ __all__ = ["ImageClassifierNet"]
 class ImageClassifierNet(NeuralNetClassifier):
     """skorch's net, reading batches as slices of one tensor and weighting the loss.
 
-    `dtype` is the type in which training computes the layers (autocast); weights, loss and
+    `precision` names the type in which training computes the layers (autocast); weights, loss and
     predictions are float32. With `compiled`, training runs the module through `torch.compile`;
     with `captured`, its steps on a CUDA device are one CUDA graph. `generator`, of the CPU, is the
     source of the initial weights and of the batches, `device_generator` that of dropout and of
@@ -41,7 +41,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         device_generator=None,
         augment=None,
         normalization=None,
-        dtype=torch.float32,
+        precision="float32",
         compiled=False,
         captured=False,
         **kwargs,
@@ -51,7 +51,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         self.device_generator = device_generator
         self.augment = augment
         self.normalization = normalization
-        self.dtype = dtype
+        self.precision = precision
         self.compiled = compiled
         self.captured = captured
         self._compiled_forward = None
@@ -190,7 +190,7 @@ class ImageClassifierNet(NeuralNetClassifier):
         """Compute the logits of a batch, in evaluation as `predict_logits` does."""
         images = x["images"] if isinstance(x, Mapping) else x
         is_training, device = self.module_.training, torch.device(self.device)
-        with autocast_to(self.dtype if is_training else torch.float32, device):
+        with autocast_to(PRECISIONS[self.precision if is_training else "float32"], device):
             if not is_training:
                 return forward_padded(self.module_, images)
             if self.compiled and self._compiled_forward is None:
@@ -258,7 +258,11 @@ class ImageClassifierNet(NeuralNetClassifier):
     def __getstate__(self):
         state = super().__getstate__()
         state["_compiled_forward"] = None  # a compiled function cannot be pickled
+        del state["predict_nonlinearity"]  # nor, by skops, the method of a class
         return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state | {"predict_nonlinearity": state["criterion"].proba})
 
 
 def _compile(module):

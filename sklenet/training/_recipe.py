@@ -49,7 +49,7 @@ from typing import Any
 
 import torch
 
-from .._torch import resolve_device, resolve_precision
+from .._torch import PRECISIONS, resolve_device, resolve_precision
 from .._validation import check_sizes
 from ..images import check_augmentation
 
@@ -74,7 +74,7 @@ class Recipe:
     network: dict[str, Any]  # keyword arguments of DeepLeNet
     output: str
     label_smoothing: float
-    optimizer: Callable[..., torch.optim.Optimizer]
+    optimizer: str | Callable[..., torch.optim.Optimizer]
     lr: float
     weight_decay: float | None  # None: the optimizer's own default
     lr_schedule: str
@@ -84,7 +84,7 @@ class Recipe:
     augmentation: tuple[str | Callable[[torch.Tensor], torch.Tensor], ...]  # one after the other
     n_iter_no_change: int
     device: torch.device
-    dtype: torch.dtype
+    precision: str
     compile: bool
 
     @classmethod
@@ -118,12 +118,13 @@ class Recipe:
             augmentation = None if is_table else _AUGMENTATION
         augmentation = check_augmentation(augmentation)
         device = resolve_device(given.device)
+        dtype = resolve_precision(precision, device)
         batch_size, max_epochs = training_budget(n_samples, bool(augmentation) and not is_auto)
         return cls(
             network=network,
             output=given.output,
             label_smoothing=given.label_smoothing,
-            optimizer=OPTIMIZERS.get(given.optimizer, given.optimizer),
+            optimizer=given.optimizer,
             lr=lr,
             weight_decay=weight_decay,
             lr_schedule="constant" if is_partial else lr_schedule,
@@ -133,7 +134,7 @@ class Recipe:
             augmentation=augmentation,
             n_iter_no_change=given.n_iter_no_change,
             device=device,
-            dtype=resolve_precision(precision, device),
+            precision=next(name for name, known in PRECISIONS.items() if known == dtype),
             compile=given.compile,
         )
 

@@ -134,7 +134,7 @@ def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
         criterion=loss,
         criterion__label_smoothing=recipe.label_smoothing,
         predict_nonlinearity=loss.proba,
-        optimizer=recipe.optimizer,
+        optimizer=OPTIMIZERS.get(recipe.optimizer, recipe.optimizer),
         **({} if decay is None else {"optimizer__weight_decay": decay}),
         lr=recipe.lr,
         batch_size=recipe.batch_size,
@@ -144,7 +144,7 @@ def _make_net(recipe, network, classes, seed, callbacks, split, verbose):
         device_generator=device_generator,
         augment=compose_augmentations(recipe.augmentation, device_generator),
         normalization=recipe.normalization,
-        dtype=recipe.dtype,
+        precision=recipe.precision,
         compiled=recipe.compile,
         captured=_can_be_captured(recipe, callbacks),
         callbacks=[*own_callbacks, *callbacks],
@@ -173,7 +173,7 @@ def _can_be_captured(recipe, callbacks):
     return (
         recipe.device.type == "cuda"
         and not (_has_callables(recipe) or recipe.compile)
-        and recipe.optimizer in OPTIMIZERS.values()
+        and recipe.optimizer in OPTIMIZERS
         and not any(map(sees_batches, callbacks))
     )
 
