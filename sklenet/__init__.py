@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import callbacks, comparison, datasets, plotting
     from ._classifier import DeepLeNetClassifier
-    from .export import load, save
+    from .export import load, save, to_onnx
     from .images import ImageLayout, ImagePreprocessor, ImageReader
     from .network import DeepLeNet, LReLU
 
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "plotting",
     "save",
+    "to_onnx",
 ]
 
 # Imported at first use: `import sklenet.datasets` does not wait for PyTorch.
@@ -38,6 +39,7 @@ _LAZY = {
     "LReLU": ".network",
     "load": ".export",
     "save": ".export",
+    "to_onnx": ".export",
 }
 
 

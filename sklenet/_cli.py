@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -163,8 +164,10 @@ def _compare(options):
         name: make_method(name, random_state=options.seed, device=options.device)
         for name in options.methods or METHODS
     }
-    test = (None, None) if options.cv else (source.X_test, source.y_test)
-    print(compare_methods(X, y, methods, options.cv or 5, None, *test, options.seed))
+    splits: dict[str, Any] = {"X_test": source.X_test, "y_test": source.y_test}
+    if options.cv or source.X_test is None:
+        splits = {"cv": options.cv or 5}
+    print(compare_methods(X, y, methods, random_state=options.seed, **splits))
 
 
 def _add_train(add):
@@ -426,7 +429,7 @@ def _evaluate(options):
         output_dict=True,
         zero_division=0,
     )
-    columns = ("precision", "recall", "f1-score", "support")
+    measures = ("precision", "recall", "f1-score", "support")
     mistakes = _count_mistakes(y, predictions)
     if options.json:
         result = {
@@ -439,14 +442,14 @@ def _evaluate(options):
         }
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
-    rows = [[label, *(scores[str(label)][column] for column in columns)] for label in classes]
-    header = ("class", "precision", "recall", "F1", "images")
+    rows = [[label, *(scores[str(label)][measure] for measure in measures)] for label in classes]
+    columns: tuple[str, ...] = ("class", "precision", "recall", "F1", "images")
     print(f"Accuracy on {len(y):,} images: {accuracy:.4f}\n")
-    print(tabulate(rows, header, floatfmt=".4f", intfmt=",", disable_numparse=[0]))
+    print(tabulate(rows, columns, floatfmt=".4f", intfmt=",", disable_numparse=[0]))
     if mistakes:
-        header = ("images", "true", "predicted")
+        columns = ("images", "true", "predicted")
         print("\nMost frequent mistakes\n")
-        print(tabulate(mistakes[:_N_MISTAKES], header, disable_numparse=[1, 2]))
+        print(tabulate(mistakes[:_N_MISTAKES], columns, disable_numparse=[1, 2]))
 
 
 def _match_labels(y, classes):

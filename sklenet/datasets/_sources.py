@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -25,7 +26,7 @@ class Source:
     y_test: np.ndarray | None = None
 
 
-def load_source(source: str | os.PathLike, split: str | None = None, **reading) -> Source:
+def load_source(source: str | os.PathLike, split: str | None = None, **reading: Any) -> Source:
     """Load "digits", "mnist", an IDX folder, a folder of image files or a table.
 
     `split` is the part of a folder of image files, or the data set of an IDX folder; `reading` are

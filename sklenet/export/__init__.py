@@ -1,5 +1,6 @@
 """A fitted model as a safe file, as ONNX and as a web page."""
 
+from ._onnx import to_onnx
 from ._saving import load, save
 
-__all__ = ["load", "save"]
+__all__ = ["load", "save", "to_onnx"]

@@ -32,7 +32,7 @@ __all__ = ["load", "save"]
 
 _FORMAT = "sklenet"
 _PROTOCOL = 1  # 1: sklenet 0.1
-_DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}  # of tensors
+_DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}  # of tensors
 _MAX_WIDENING = 16  # of an array in JSON, in bytes for each of the file
 _FITTED = {
     DeepLeNetClassifier: (
@@ -238,8 +238,9 @@ def _refuse_constant(name):
 
 
 def _read_tensors(content):
-    tensors = {}
-    for name, tensor in safetensors.deserialize(content):
+    tensors: dict[str, np.ndarray] = {}
+    parsed: Any = safetensors.deserialize(content)
+    for name, tensor in parsed:
         dtype = _DTYPES[tensor["dtype"]]
         tensors[name] = np.frombuffer(tensor["data"], dtype).reshape(tensor["shape"])
         if not np.isfinite(tensors[name]).all():

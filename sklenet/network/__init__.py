@@ -9,6 +9,7 @@ from ._activations import (
 )
 from ._dropout import Dropout
 from ._lenet import IMAGE_SIZE, DeepLeNet, parameter_shapes
+from ._linear import RowwiseLinear
 from ._normalization import estimate_statistics, fold_normalization, insert_normalization
 from ._pooling import MaxPool2x2
 
@@ -19,6 +20,7 @@ __all__ = [
     "Dropout",
     "LReLU",
     "MaxPool2x2",
+    "RowwiseLinear",
     "activation_gain",
     "estimate_statistics",
     "fold_normalization",

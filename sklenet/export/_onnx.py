@@ -1,0 +1,295 @@
+"""A fitted model as an ONNX graph: `to_onnx`."""
+
+import json
+import math
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from .. import __version__
+from .._compat import import_optional
+from ..network import Dropout, LReLU, MaxPool2x2, RowwiseLinear
+from ._pipeline import split_model
+from ._write import check_writable, write_atomically
+
+__all__ = ["to_onnx"]
+
+_OPSET, _IR_VERSION = 13, 8  # of ONNX 1.10, so that older runtimes read the file
+_TOLERANCE = 1e-5  # of probabilities
+_N_CHECKED = (1, 7)  # images in the batches of the check
+
+
+def to_onnx(model: Any, path: str | os.PathLike) -> None:
+    """Export a fitted model as ONNX, to run it without Python or PyTorch.
+
+    It needs onnx and ONNX Runtime: ``pip install 'sklenet[onnx]'``.
+
+    Parameters
+    ----------
+    model : DeepLeNetClassifier or sklearn.pipeline.Pipeline
+        A fitted classifier, or a pipeline of an `ImageReader` and a classifier, which is exported
+        from the arrays that the reader makes.
+    path : path-like
+        The file, by convention with the suffix ``.onnx``. It is replaced when the new one is
+        complete.
+
+    Raises
+    ------
+    ValueError
+        If a step of the pipeline or the activation is not part of sklenet.
+    TypeError
+        If the model is another estimator.
+    NotFittedError
+        If the model is not fitted.
+    ImportError
+        If a package is missing.
+    RuntimeError
+        If ONNX Runtime does not compute the probabilities of the model.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    save : Writes a file that `load` reads.
+
+    Notes
+    -----
+    The input "images" has the shape (n_samples, \\*input_shape_) and the type `input_dtype_` of the
+    training images: resizing, centering and standardization are inside. The outputs are "label", of
+    shape (n_samples,), and "probabilities", float32 of shape (n_samples, n_classes). Integer labels
+    are int64, or uint64 where that is too small. The metadata are JSON: "classes", "image_shape"
+    (height, width, channels), "channels_first" and, of a pipeline with a reader, "mode".
+
+    Before the file is written, ONNX Runtime predicts random images with it: the probabilities must
+    be those of `predict_proba` to 1e-5.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import onnxruntime
+    >>> import sklenet
+    >>> from sklenet.datasets import load_digits_images
+    >>> X, y = load_digits_images()
+    >>> classifier = sklenet.DeepLeNetClassifier(max_epochs=5, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sklenet.to_onnx(classifier, f"{folder}/digits.onnx")
+    ...     session = onnxruntime.InferenceSession(f"{folder}/digits.onnx")
+    >>> labels, probabilities = session.run(None, {"images": X[:3]})
+    >>> labels
+    array([0, 1, 2])
+    """
+    onnx = import_optional("onnx", "to_onnx", "onnx")
+    runtime = import_optional("onnxruntime", "to_onnx", "onnx")
+    reader, classifier = split_model(model)
+    check_writable(path)
+    graph = _Graph(onnx)
+    logits = _add_network(graph, classifier, _add_preprocessor(graph, classifier, "images"))
+    _add_outputs(graph, classifier, logits)
+    exported = _make_model(graph, classifier, reader)
+    onnx.checker.check_model(exported)
+    content = exported.SerializeToString()
+    _check_predictions(content, classifier, runtime)
+    write_atomically(path, content)
+
+
+class _Graph:
+    """Nodes and constants of an ONNX graph; each method returns the name of an output."""
+
+    def __init__(self, onnx):
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator, *inputs, output=None, **attributes):
+        output = output or f"{operator.lower()}_{len(self.nodes)}"
+        node = self.onnx.helper.make_node(operator, inputs, [output], name=output, **attributes)
+        self.nodes.append(node)
+        return output
+
+    def constant(self, values, dtype):
+        array = np.ascontiguousarray(values, dtype=dtype)
+        name = f"constant_{len(self.constants)}"
+        if array.dtype.kind == "O":  # strings
+            text = [str(value).encode() for value in array]
+            kind = self.onnx.TensorProto.STRING
+            tensor = self.onnx.helper.make_tensor(name, kind, array.shape, text)
+        else:
+            tensor = self.onnx.numpy_helper.from_array(array, name)
+        self.constants.append(tensor)
+        return name
+
+
+def _input_dtype(classifier):
+    """Return the type of the pixels, of those that ONNX has."""
+    dtype = classifier.input_dtype_.newbyteorder("=")
+    return np.dtype(np.float64) if dtype == np.longdouble else dtype
+
+
+def _add_preprocessor(graph, classifier, images):
+    """Add what `ImagePreprocessor` does, with its types."""
+    preprocessor = classifier.preprocessor_
+    layout, n_features = preprocessor.layout, preprocessor.n_features
+    mean, std = (x.double().numpy(force=True) for x in (preprocessor.mean, preprocessor.std))
+    pixels = graph.add("Cast", images, to=graph.onnx.TensorProto.DOUBLE)
+    pixels = graph.add("Reshape", pixels, graph.constant([-1, n_features], np.int64))
+    missing = layout.n_values - n_features
+    if missing:  # columns of a table, which has one channel: they take the mean
+        padding = graph.constant([0, 0, 0, missing], np.int64)
+        pixels = graph.add("Pad", pixels, padding, graph.constant(mean.item(), np.float64))
+    height, width, channels = layout.shape
+    shape = (channels, height, width) if layout.channels_first else layout.shape
+    pixels = graph.add("Reshape", pixels, graph.constant([-1, *shape], np.int64))
+    if not layout.channels_first:
+        pixels = graph.add("Transpose", pixels, perm=[0, 3, 1, 2])
+    pixels = graph.add("Sub", pixels, graph.constant(mean, np.float64))
+    pixels = graph.add("Div", pixels, graph.constant(std, np.float64))
+    pixels = graph.add("Cast", pixels, to=graph.onnx.TensorProto.FLOAT)
+    rows, columns = preprocessor.resampling_weights()
+    for weights, is_first in ((rows.numpy(), True), (columns.numpy().T, False)):
+        if not np.array_equal(weights, np.eye(len(weights), weights.shape[1])):
+            matrix = graph.constant(weights, np.float32)
+            pixels = graph.add("MatMul", *((matrix, pixels) if is_first else (pixels, matrix)))
+    return pixels
+
+
+def _add_network(graph, classifier, x):
+    """Add the layers of the network, and return the class scores."""
+    for layer in (*classifier.module_.features, *classifier.module_.head):
+        if type(layer) not in _LAYERS:
+            raise ValueError(
+                "activation must be one of sklenet's, or have the type of one, to be exported, "
+                f"got {layer}."
+            )
+        x = _LAYERS[type(layer)](graph, layer, x)
+    return x
+
+
+def _add_affine(operator, **attributes):
+    def add(graph, layer, x):
+        weight, bias = (
+            graph.constant(values.numpy(force=True), np.float32)
+            for values in (layer.weight, layer.bias)
+        )
+        return graph.add(operator, x, weight, bias, **attributes)
+
+    return add
+
+
+def _add_pooling(operator):
+    return lambda graph, layer, x: graph.add(operator, x, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def _add_l_relu(graph, layer, x):
+    x = graph.add("Relu", x)
+    if layer.beta != 1:
+        x = graph.add("Mul", x, graph.constant(layer.beta, np.float32))
+    return graph.add("Log", graph.add("Add", x, graph.constant(1, np.float32)))
+
+
+def _add_gelu(graph, layer, x):
+    if layer.approximate != "none":
+        raise ValueError(f"activation must be the exact GELU to be exported, got {layer}.")
+    z = graph.add("Mul", x, graph.constant(math.sqrt(0.5), np.float32))
+    z = graph.add("Add", graph.add("Erf", z), graph.constant(1, np.float32))
+    return graph.add("Mul", graph.add("Mul", x, z), graph.constant(0.5, np.float32))
+
+
+_LAYERS = {
+    nn.Conv2d: _add_affine("Conv"),
+    nn.Flatten: lambda graph, layer, x: graph.add("Flatten", x),
+    MaxPool2x2: _add_pooling("MaxPool"),
+    nn.AvgPool2d: _add_pooling("AveragePool"),
+    LReLU: _add_l_relu,
+    nn.Sigmoid: lambda graph, layer, x: graph.add("Sigmoid", x),
+    nn.Tanh: lambda graph, layer, x: graph.add("Tanh", x),
+    nn.ReLU: lambda graph, layer, x: graph.add("Relu", x),
+    nn.LeakyReLU: lambda graph, layer, x: graph.add("LeakyRelu", x, alpha=layer.negative_slope),
+    nn.ELU: lambda graph, layer, x: graph.add("Elu", x, alpha=layer.alpha),
+    nn.GELU: _add_gelu,
+    nn.SiLU: lambda graph, layer, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
+    RowwiseLinear: _add_affine("Gemm", transB=1),
+    Dropout: lambda graph, layer, x: x,
+}
+
+
+def _add_outputs(graph, classifier, logits):
+    scores = logits
+    if classifier.net_.recipe.output == "sigmoid":  # the logarithm of the sigmoid
+        scores = graph.add("Neg", graph.add("Softplus", graph.add("Neg", logits)))
+    graph.add("Softmax", scores, axis=1, output="probabilities")
+    best = graph.add("ArgMax", logits, axis=1, keepdims=0)
+    graph.add("Gather", graph.constant(*_labels(classifier.classes_)), best, output="label")
+
+
+def _labels(classes):
+    """Return the class labels and their type in ONNX."""
+    kind = classes.dtype.kind
+    if kind in "iu":
+        return classes, np.int64 if classes.max() <= np.iinfo(np.int64).max else np.uint64
+    if kind == "f":
+        return classes, np.float32 if classes.dtype.itemsize <= 4 else np.float64
+    return classes, bool if kind == "b" else object
+
+
+def _make_model(graph, classifier, reader):
+    onnx, layout = graph.onnx, classifier.preprocessor_.layout
+    classes, dtype = _labels(classifier.classes_)
+    strings, element_of = onnx.TensorProto.STRING, onnx.helper.np_dtype_to_tensor_dtype
+    label = strings if dtype is object else element_of(np.dtype(dtype))
+    images = element_of(_input_dtype(classifier))
+    info = onnx.helper.make_tensor_value_info
+    exported = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "deep_lenet",
+            [info("images", images, ["n_samples", *classifier.input_shape_])],
+            [
+                info("label", label, ["n_samples"]),
+                info("probabilities", onnx.TensorProto.FLOAT, ["n_samples", len(classes)]),
+            ],
+            graph.constants,
+        ),
+        producer_name="sklenet",
+        producer_version=__version__,
+        doc_string="An image classifier: the deep LeNet-5 of Zhang, Yu, Lei and Wu (2022)",
+        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+    )
+    metadata = {
+        "classes": classes.tolist(),
+        "image_shape": layout.shape,
+        "channels_first": layout.channels_first,
+    }
+    metadata |= {} if reader is None else {"mode": reader.mode_}
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
+    onnx.helper.set_model_props(exported, texts)
+    return exported
+
+
+def _check_predictions(content, classifier, runtime):
+    """Compare the predictions of ONNX Runtime with those of the classifier on random images."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    rng, preprocessor = np.random.default_rng(0), classifier.preprocessor_
+    low, high = float(preprocessor.low), float(preprocessor.high)
+    for n_images in _N_CHECKED:
+        pixels = rng.uniform(low, high, (n_images, *classifier.input_shape_))
+        images = pixels.round() if classifier.input_dtype_.kind in "biu" else pixels
+        images = images.astype(_input_dtype(classifier))
+        labels, probabilities = session.run(["label", "probabilities"], {"images": images})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            expected = classifier.predict_proba(images)
+        runner_up, best = np.sort(expected, axis=1)[:, -2:].T
+        is_clear = best - runner_up > 2 * _TOLERANCE
+        same = labels == classifier.classes_[expected.argmax(axis=1)]
+        difference = float(np.abs(probabilities - expected).max())
+        if not (difference <= _TOLERANCE and same[is_clear].all()):
+            raise RuntimeError(
+                "ONNX Runtime must compute the probabilities of the model to "
+                f"{_TOLERANCE:g}, got a difference of {difference:.2g}; nothing was written."
+            )
