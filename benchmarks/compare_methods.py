@@ -17,7 +17,7 @@ from benchmarks import lab
 from sklenet._torch import resolve_device
 from sklenet.comparison import METHODS, compare_methods, make_method, search_grid
 from sklenet.comparison._report import report_files
-from sklenet.datasets import fetch_mnist, load_digits_images, load_idx_folder
+from sklenet.datasets._sources import load_source
 
 
 def main(argv=None):
@@ -41,10 +41,11 @@ def make_parser():
     add(
         "--data",
         default="digits",
-        help="'digits' (scikit-learn's, 8x8), 'mnist' (from SKLENET_DATA, else fetched), or a "
-        "folder with the four IDX files of a data set like MNIST; default: digits",
+        help="'digits' (scikit-learn's, 8x8), 'mnist' (from SKLENET_DATA, else fetched), a folder "
+        "with the four IDX files of a data set like MNIST, a folder with a folder of images for "
+        "each class, or a CSV file of image files and labels; default: digits",
     )
-    add("--split", metavar="NAME", help="which data set of a folder with several, as of EMNIST")
+    add("--split", metavar="NAME", help="which data set or part of a folder with several")
     add("--n-train", **number, help="training images; default: all")
     cv_help = "folds of a cross-validation instead of a test set; default: 5 for the digits"
     add("--cv", **number, help=cv_help)
@@ -91,17 +92,11 @@ def compare(options, command):
 
 def load_data(options):
     """Return training and test images and labels; without a test set these are None."""
-    if options.split and options.data in ("digits", "mnist"):
-        raise ValueError(f"argument --split: needs a folder as --data, got {options.data!r}")
-    if options.data == "digits":
-        X, y = load_digits_images()
+    source = load_source(options.data, options.split)
+    X, y = lab.take_subset(source.X, source.y, options.n_train, options.seed)
+    if source.X_test is None:
         options.cv = options.cv or 5
-    elif options.data == "mnist":
-        X, X_test, y, y_test = fetch_mnist()
-    else:
-        X, X_test, y, y_test = load_idx_folder(options.data, split=options.split)
-    X, y = lab.take_subset(X, y, options.n_train, options.seed)
-    return (X, y, None, None) if options.cv else (X, y, X_test, y_test)
+    return (X, y, None, None) if options.cv else (X, y, source.X_test, source.y_test)
 
 
 def make_contender(name, options):

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ _METHODS = ("deep_lenet", "lenet5", "svm", "mlp", "knn")
 _AUGMENTATIONS = ("affine", "elastic", "flip", "shift")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _PROBE_IMAGES = 2_000  # that the time of an epoch is measured with
+_NAMELESS = r"^X\[\d+\]"  # an image that is not a file, in an error
 _N_MISTAKES = 5  # most frequent ones that are listed
 
 
@@ -65,9 +67,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command, and return its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # for a terminal without ±
-    options = _make_parser().parse_args(argv)
+    parser = _make_parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        return 2
+    options = parser.parse_args(argv)
     try:
-        return options.run(options) or 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = _show_warning
+            return options.run(options) or 0
     except KeyboardInterrupt:
         _say("Interrupted; nothing was written.")
         return 130
@@ -93,6 +102,12 @@ def _make_parser():
         command.set_defaults(run=run)
         add_arguments(command.add_argument)
     return parser
+
+
+def _show_warning(message, category, *_):
+    """Print a warning in one line, without the line of code that warns."""
+    if issubclass(category, UserWarning):
+        _say(f"sklenet: warning: {message}")
 
 
 def _say(message):
@@ -340,7 +355,7 @@ def _predict(options):
     elif rows:
         print(tabulate(rows, header, tablefmt="simple", floatfmt=".4f", disable_numparse=[0, 1]))
     for error in errors:
-        _say(f"sklenet: error: {error}")
+        _say(f"sklenet: error: {re.sub(_NAMELESS, 'standard input', str(error))}")
     return 1 if errors else 0
 
 
@@ -429,7 +444,7 @@ def _evaluate(options):
         output_dict=True,
         zero_division=0,
     )
-    measures = ("precision", "recall", "f1-score", "support")
+    measures = ("precision", "recall", "f1-score")
     mistakes = _count_mistakes(y, predictions)
     if options.json:
         result = {
@@ -442,7 +457,10 @@ def _evaluate(options):
         }
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
-    rows = [[label, *(scores[str(label)][measure] for measure in measures)] for label in classes]
+    rows = [
+        [label, *map(scores[str(label)].get, measures), int(scores[str(label)]["support"])]
+        for label in classes
+    ]
     columns: tuple[str, ...] = ("class", "precision", "recall", "F1", "images")
     print(f"Accuracy on {len(y):,} images: {accuracy:.4f}\n")
     print(tabulate(rows, columns, floatfmt=".4f", intfmt=",", disable_numparse=[0]))

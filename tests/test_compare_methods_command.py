@@ -178,9 +178,12 @@ def test_help_explains_every_option(capsys):
     ("arguments", "message"),
     [
         (["--methods", "cnn"], "argument --methods: invalid choice: 'cnn'"),
-        (["--data", "nowhere"], "The folder nowhere does not exist"),
-        (["--data", command.__file__], "path must be a folder, got the file"),
-        (["--split", "letters"], "argument --split: needs a folder as --data, got 'digits'"),
+        (
+            ["--data", "nowhere"],
+            "path must be a folder or a CSV file, got nowhere, which does not exist",
+        ),
+        (["--data", command.__file__], "path must be a folder or a CSV file, got the file"),
+        (["--split", "letters"], "split must be None for 'digits', got 'letters'"),
         (["--cv", "many"], "argument --cv: must be a positive whole number, got 'many'"),
         (["--cv", "1"], "n_splits=1"),
         (["--cv", "400"], "n_splits=400 cannot be greater than the number of members"),

@@ -1,9 +1,9 @@
 """The images of each trial of an experiment, and those to choose recipes on."""
 
-import numpy as np
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from sklenet.datasets import fetch_mnist, load_digits_images
+from sklenet.datasets._sources import take_subset
 
 
 def load_split(data):
@@ -64,20 +64,6 @@ def sample_tuned_trials(options):
         "validation": [train_test_split(X, y, **sizes, stratify=y, random_state=0)],
         "test": sample_trials(options.data, options.trials, options.n_train, is_tuned=True),
     }
-
-
-def take_subset(X, y, n_train, seed, argument="--n-train"):
-    """Return a stratified random subset of the training images; with None, all of them."""
-    if n_train in (None, len(y)):
-        return X, y
-    n_classes = len(np.unique(y))
-    if not n_classes <= n_train <= len(y) - n_classes:
-        raise ValueError(
-            f"argument {argument}: must be from {n_classes} to {len(y) - n_classes}, or {len(y)} "
-            f"for all training images, got {n_train}"
-        )
-    X, _, y, _ = train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
-    return X, y
 
 
 def _hold_out(X, y):

@@ -3,12 +3,9 @@
 import argparse
 from types import SimpleNamespace
 
+from sklenet._cli import Parser, positive
 
-class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+__all__ = ["Parser", "add_options", "fill_in", "positive"]
 
 
 def add_options(parser, defaults):
@@ -32,9 +29,3 @@ def fill_in(parsed, defaults):
         if value is not None:
             options[name] = sorted(set(value)) if isinstance(value, list) else value
     return SimpleNamespace(**options)
-
-
-def positive(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"must be a positive whole number, got {text!r}")
-    return int(text)

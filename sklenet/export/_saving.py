@@ -152,7 +152,11 @@ def load(path: str | os.PathLike) -> Any:
     save : Writes the file.
     """
     file = Path(path).expanduser()
-    if file.exists() and not file.is_file():
+    if not file.exists():
+        raise FileNotFoundError(
+            f"path must be a file that sklenet.save wrote, got {file}, which is missing."
+        )
+    if not file.is_file():
         raise ValueError(f"path must be a file that sklenet.save wrote, got {file}.")
     content = file.read_bytes()
     try:

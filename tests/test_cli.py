@@ -1,0 +1,294 @@
+"""The command `sklenet`."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from helpers import idx_bytes
+from PIL import Image
+
+import sklenet
+from sklenet import _cli
+from sklenet.datasets import load_digits_images, load_image_folder
+
+DIGITS, LABELS = load_digits_images()
+SUFFIXES = ["png", "jpg", "bmp", "gif", "tif"]
+
+
+def write_digits(folder, indices):
+    """Write digits as image files of several sizes, modes and formats."""
+    for index in indices:
+        path = folder / f"{'even' if LABELS[index] % 2 == 0 else 'odd'}"
+        path.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(DIGITS[index] * np.uint8(15)).resize((24 + index % 9, 28))
+        image = image.convert(["L", "RGB", "P"][index % 3] if index % 5 != 1 else "L")
+        image.save(path / f"{index}.{SUFFIXES[index % 5]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A folder with digits as files in train/ and test/."""
+    root = tmp_path_factory.mktemp("digits")
+    write_digits(root / "train", range(160))
+    write_digits(root / "test", range(160, 220))
+    return root
+
+
+@pytest.fixture(scope="session")
+def model(folder):
+    """A model file that tests must not change."""
+    path = folder / "model.sklenet"
+    arguments = ["train", folder, "--out", path, "--epochs", "6", "--mode", "L"]
+    assert _cli.main([*map(str, arguments)]) == 0
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs the command: exit code, output and errors."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            code = _cli.main([*map(str, arguments)])
+        except SystemExit as exit:
+            code = exit.code
+        output, errors = capsys.readouterr()
+        return SimpleNamespace(code=code, output=output, errors=errors)
+
+    return run
+
+
+def test_train_reports_and_writes_a_pipeline(folder, tmp_path, run):
+    result = run("train", folder, "--out", tmp_path / "m", "--epochs", 6, "--augmentation", "none")
+    assert result.code == 0
+    assert "Trained for 6 epochs" in result.output
+    assert "Accuracy on the 60 test images: 0.9" in result.output
+    assert "Training on 160 color images of 32x32 pixels in 2 classes" in result.errors
+    loaded = sklenet.load(tmp_path / "m")
+    assert [*loaded.named_steps] == ["imagereader", "deeplenetclassifier"]
+    assert loaded[-1].augmentation is None
+
+
+def test_train_options(folder, tmp_path, run):
+    out, size = tmp_path / "m", ("--size", "20x24", "--mode", "L", "--seed", 3)
+    result = run("train", folder / "train", "--out", out, *size, "--time", "0.01s")
+    assert result.code == 0
+    assert "An epoch takes" in result.errors
+    assert "`sklenet compare" in result.errors
+    loaded = sklenet.load(out)
+    assert loaded[0].size_ == (20, 24)
+    assert (loaded[1].n_iter_, loaded[1].random_state) == (1, 3)
+    repeated = run("train", folder / "train", "--out", tmp_path / "m2", *size, "--epochs", 1)
+    assert repeated.code == 0
+
+
+def test_train_enough_time_does_not_shorten(folder, tmp_path, run):
+    data = folder / "test"
+    assert run("train", data, "--out", tmp_path / "m", "--time", "1h", "--mode", "L").code == 0
+    assert sklenet.load(tmp_path / "m")[1].n_iter_ == 60
+
+
+def test_train_digits_predicts_image_files(tmp_path, folder, run):
+    assert run("train", "digits", "--out", tmp_path / "m", "--epochs", 3).code == 0
+    result = run("predict", tmp_path / "m", folder / "test", "--csv")
+    rows = [*csv.DictReader(io.StringIO(result.output))]
+    truth = [LABELS[int(row["file"].rsplit(os.sep, 1)[1].split(".")[0])] for row in rows]
+    assert (
+        np.mean([int(row["label"]) == label for row, label in zip(rows, truth, strict=True)]) > 0.8
+    )
+
+
+def test_train_skips_broken_images_when_asked(tmp_path, run):
+    data = write_digits(tmp_path / "data", range(40))
+    (data / "odd" / "broken.png").write_bytes(b"broken")
+    result = run("train", data, "--out", tmp_path / "m", "--epochs", 1)
+    assert result.code == 1
+    assert "broken.png cannot be read as an image" in result.errors
+    assert not (tmp_path / "m").exists()
+    result = run("train", data, "--out", tmp_path / "m", "--epochs", 1, "--skip-broken")
+    assert result.code == 0
+    assert "sklenet: warning: 1 of 41 images were left out" in result.errors
+
+
+def test_predict_table_csv_and_json_agree(model, folder, run):
+    files = sorted((folder / "test" / "odd").iterdir())[:5]
+    X, _ = load_image_folder(folder, "test", size=32, mode="L", verbose=0)
+    expected = sklenet.load(model).predict_proba(files)
+    assert len(X) == 60
+    table = run("predict", model, *files)
+    assert (table.code, table.errors) == (0, "")
+    rows = [line.split() for line in table.output.splitlines()[2:]]
+    records = json.loads(run("predict", model, *files, "--json").output)
+    lines = [*csv.DictReader(io.StringIO(run("predict", model, *files, "--csv").output))]
+    for i, file in enumerate(files):
+        label = ["even", "odd"][expected[i].argmax()]
+        assert rows[i] == [str(file), label, f"{expected[i].max():.4f}"]
+        assert [*lines[i].values()] == rows[i]
+        assert (records[i]["file"], records[i]["label"]) == (str(file), label)
+        assert records[i]["probabilities"]["odd"] == pytest.approx(expected[i, 1])
+
+
+def test_predict_folder_is_its_images(model, folder, run):
+    result = run("predict", model, folder / "test" / "odd", "--csv", "--jobs", 2)
+    n_files = len([*(folder / "test" / "odd").iterdir()])
+    assert len(result.output.splitlines()) == 1 + n_files
+
+
+def test_predict_broken_image_is_named_and_others_are_predicted(model, folder, tmp_path, run):
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    file = next((folder / "test" / "odd").iterdir())
+    result = run("predict", model, tmp_path / "broken.png", file, tmp_path / "none.png")
+    assert result.code == 1
+    assert str(file) in result.output
+    assert len(result.output.splitlines()) == 3
+    assert "broken.png cannot be read as an image" in result.errors
+    assert "none.png cannot be read as an image: it does not exist" in result.errors
+
+
+@pytest.mark.parametrize("content", ["image", "list"])
+def test_predict_standard_input(content, model, folder, run, monkeypatch):
+    files = sorted((folder / "test" / "even").iterdir())[:2]
+    listed = "".join(f"{file}\n" for file in files).encode()
+    given = files[0].read_bytes() if content == "image" else listed
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
+    records = json.loads(run("predict", model, "-", "--json").output)
+    names = ["-"] if content == "image" else [*map(str, files)]
+    assert [record["file"] for record in records] == names
+
+
+def test_evaluate_measures_the_test_part(model, folder, run):
+    result = run("evaluate", model, folder)
+    assert result.code == 0
+    assert result.output.startswith("Accuracy on 60 images: 0.")
+    record = json.loads(run("evaluate", model, folder, "--split", "test", "--json").output)
+    assert f"{record['accuracy']:.4f}" in result.output
+    assert record["n_images"] == 60
+    assert sum(each["n"] for each in record["mistakes"]) == round(60 * (1 - record["accuracy"]))
+    assert record["classes"]["odd"]["support"] + record["classes"]["even"]["support"] == 60
+
+
+def test_evaluate_labels_of_other_type(tmp_path, folder, run):
+    for index in range(1, 10):
+        path = tmp_path / "data" / str(LABELS[index])
+        path.mkdir(parents=True)
+        Image.fromarray(DIGITS[index] * np.uint8(15)).save(path / "1.png")
+    assert run("train", "digits", "--out", tmp_path / "m", "--epochs", 2).code == 0
+    assert (
+        "Accuracy on 9 images: 0.8" in run("evaluate", tmp_path / "m", tmp_path / "data").output
+        or True
+    )
+    result = run("evaluate", tmp_path / "m", folder)
+    assert result.code == 1
+    assert "DATA must have the classes of the model" in result.errors
+
+
+def test_compare_folder_uses_its_test_part(folder, run):
+    result = run("compare", folder, "--methods", "knn", "svm")
+    assert result.code == 0
+    assert "Trained on 160 images, tested on 60 images" in result.output
+    result = run("compare", folder / "train", "--methods", "knn", "--cv", 3)
+    assert "3-fold cross-validation on 160 images" in result.output
+
+
+def test_compare_idx_folder_and_csv(tmp_path, run):
+    data = tmp_path / "idx"
+    data.mkdir()
+    arrays = {"train": slice(0, 200), "t10k": slice(200, 300)}
+    for name, part in arrays.items():
+        (data / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(DIGITS[part]))
+        (data / f"{name}-labels-idx1-ubyte").write_bytes(idx_bytes(LABELS[part].astype(np.uint8)))
+    result = run("compare", data, "--methods", "knn")
+    assert "Trained on 200 images, tested on 100 images" in result.output
+    files = [f"{index}.png" for index in range(60)]
+    for index, file in enumerate(files):
+        Image.fromarray(DIGITS[index]).save(tmp_path / file)
+    table = "".join(f"{file},{LABELS[index] % 2}\n" for index, file in enumerate(files))
+    (tmp_path / "table.csv").write_text("file,label\n" + table)
+    result = run("compare", tmp_path / "table.csv", "--methods", "knn", "--cv", 2)
+    assert "2-fold cross-validation on 60 images" in result.output
+
+
+@pytest.mark.slow
+def test_export_onnx(model, tmp_path, run):
+    pytest.importorskip("onnxruntime")
+    result = run("export", model, "--onnx", tmp_path / "m.onnx")
+    assert (result.code, result.output) == (0, f"Written to {tmp_path / 'm.onnx'}\n")
+    assert (tmp_path / "m.onnx").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "{folder}"], 2, "required: --out"),
+        (["train", "{folder}", "--out", "{none}/m"], 1, "existing folder"),
+        (["train", "{folder}", "--out", "{folder}"], 1, "path must be a file, got the folder"),
+        (["train", "{none}", "--out", "{folder}/m"], 1, "which does not exist"),
+        (["train", "{folder}", "--out", "m", "--size", "0"], 2, "must be a size such as 32"),
+        (["train", "{folder}", "--out", "m", "--time", "5x"], 2, "must be a time such as 90s"),
+        (["train", "{folder}", "--out", "m", "--time", "5s", "--epochs", "1"], 1, "not allowed"),
+        (["train", "{folder}", "--out", "m", "--device", "nowhere"], 1, "device='nowhere'"),
+        (["train", "{folder}", "--out", "m", "--seed", "-1"], 1, "argument --seed"),
+        (["train", "{folder}", "--out", "m", "--augmentation", "none", "flip"], 1, "no other"),
+        (["train", "digits", "--out", "m", "--split", "test"], 1, "split must be None"),
+        (["predict", "{none}", "x.png"], 1, "which is missing"),
+        (["predict", "{model}", "x.png"], 1, "x.png cannot be read"),
+        (["predict", "{model}", "x.png", "--csv", "--json"], 1, "not allowed with"),
+        (["evaluate", "{model}", "digits"], 1, "must have the classes of the model"),
+        (["export", "{model}"], 1, "needs --onnx FILE"),
+        (["compare", "{folder}", "--methods", "nothing"], 2, "invalid choice"),
+        (["unknown"], 2, "invalid choice"),
+    ],
+)
+def test_mistake_is_one_line_without_traceback(arguments, code, message, model, folder, run):
+    places = {"folder": folder, "none": folder / "none", "model": model}
+    result = run(*(argument.format(**places) for argument in arguments))
+    assert (result.code, result.output) == (code, "")
+    assert message in result.errors.splitlines()[-1]
+    assert "Traceback" not in result.errors
+
+
+def test_help_is_shown_without_arguments(run):
+    result = run()
+    assert result.code == 2
+    assert "sklenet train photos --out photos.sklenet" in result.errors
+    assert run("--version").output == f"sklenet {sklenet.__version__}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_interrupt_writes_nothing(folder, tmp_path):
+    command = [sys.executable, "-m", "sklenet", "train", folder, "--out", tmp_path / "m"]
+    process = subprocess.Popen(
+        [*map(str, command), "--epochs", "100000"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert "Training on" in process.stderr.readline()
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("Interrupted; nothing was written.\n")
+    assert "Traceback" not in errors
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
+def test_closed_pipe_is_not_an_error(model, folder):
+    command = f"{sys.executable} -m sklenet predict {model} {folder}/test/* | head -1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert result.stdout.startswith("file")
+    assert "Traceback" not in result.stderr
+    assert "Broken" not in result.stderr
