@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import callbacks, comparison, datasets, plotting
     from ._classifier import DeepLeNetClassifier
-    from .export import load, save, to_onnx
+    from .export import load, save, to_onnx, to_page
     from .images import ImageLayout, ImagePreprocessor, ImageReader
     from .network import DeepLeNet, LReLU
 
@@ -27,6 +27,7 @@ __all__ = [
     "plotting",
     "save",
     "to_onnx",
+    "to_page",
 ]
 
 # Imported at first use: `import sklenet.datasets` does not wait for PyTorch.
@@ -40,6 +41,7 @@ _LAZY = {
     "load": ".export",
     "save": ".export",
     "to_onnx": ".export",
+    "to_page": ".export",
 }
 
 

@@ -81,7 +81,8 @@ def main(argv: list[str] | None = None) -> int:
         _say("Interrupted; nothing was written.")
         return 130
     except BrokenPipeError:  # the reader of the output has ended, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
         return 1
     except (OSError, ValueError, TypeError, ImportError) as error:
         _say(f"sklenet: error: {' '.join(str(error).split())}")

@@ -1,0 +1,371 @@
+// The page: drawing, pictures and the camera, and the prediction of what they show.
+
+const model = JSON.parse(document.getElementById("model").textContent);
+const network = makeNetwork(model, decodeWeights(document.getElementById("weights").textContent));
+const [imageHeight, imageWidth, channels] = model.imageShape;
+const element = (id) => document.getElementById(id);
+const board = element("board"), boardContext = board.getContext("2d");
+const seen = element("seen").getContext("2d");
+
+const BOARD_SIDE = 280; // pixels of the longer side
+const CAMERA_INTERVAL = 80; // milliseconds between two pictures
+const MAX_BARS = 10;
+
+const longest = Math.max(imageHeight, imageWidth);
+board.width = Math.round((BOARD_SIDE * imageWidth) / longest);
+board.height = Math.round((BOARD_SIDE * imageHeight) / longest);
+board.style.aspectRatio = `${board.width} / ${board.height}`;
+const penWidth = 0.09 * Math.min(board.width, board.height);
+
+const drawing = makeCanvas(board.width, board.height);
+let hasInk = false, picture = null, stream = null, video = null;
+let pen = { x: board.width / 2, y: board.height / 2, isShown: false };
+let isScheduled = false;
+
+function makeCanvas(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  return canvas;
+}
+
+function contextOf(canvas) {
+  return canvas.getContext("2d", { willReadFrequently: true });
+}
+
+// Drawing
+
+function clear() {
+  const context = contextOf(drawing);
+  context.fillStyle = model.background;
+  context.fillRect(0, 0, drawing.width, drawing.height);
+  hasInk = false;
+  picture = null;
+  stopCamera();
+  say("");
+  schedule();
+}
+
+function draw(from, to) {
+  if (picture || stream) clear();
+  const context = contextOf(drawing);
+  context.strokeStyle = channels === 1 ? model.ink : element("ink").value;
+  context.lineWidth = penWidth;
+  context.lineCap = context.lineJoin = "round";
+  context.beginPath();
+  context.moveTo(from.x, from.y);
+  context.lineTo(to.x + 0.01, to.y);
+  context.stroke();
+  hasInk = true;
+  schedule();
+}
+
+function positionOf(event) {
+  const box = board.getBoundingClientRect();
+  return {
+    x: ((event.clientX - box.left) / box.width) * board.width,
+    y: ((event.clientY - box.top) / box.height) * board.height,
+  };
+}
+
+let last = null;
+board.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0) return;
+  event.preventDefault();
+  board.focus({ preventScroll: true });
+  board.setPointerCapture(event.pointerId);
+  pen.isShown = false;
+  last = positionOf(event);
+  draw(last, last);
+});
+board.addEventListener("pointermove", (event) => {
+  if (!last) return;
+  for (const each of event.getCoalescedEvents?.() ?? [event]) {
+    const next = positionOf(each);
+    draw(last, next);
+    last = next;
+  }
+});
+for (const name of ["pointerup", "pointercancel"]) board.addEventListener(name, () => (last = null));
+
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+board.addEventListener("keydown", (event) => {
+  if (event.key === "Delete" || event.key === "Backspace") {
+    clear();
+  } else if (event.key in STEPS) {
+    const [dx, dy] = STEPS[event.key], step = penWidth / 2, before = { ...pen };
+    pen.x = Math.min(Math.max(pen.x + dx * step, 0), board.width);
+    pen.y = Math.min(Math.max(pen.y + dy * step, 0), board.height);
+    pen.isShown = true;
+    if (event.shiftKey) draw(before, pen);
+    else schedule();
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+board.addEventListener("blur", () => {
+  pen.isShown = false;
+  schedule();
+});
+
+// Pictures and the camera
+
+async function show(file) {
+  let loaded;
+  try {
+    loaded = await createImageBitmap(file);
+  } catch {
+    say(`${file.name || "The file"} is not a picture that the browser can read.`);
+    return;
+  }
+  clear();
+  picture = loaded;
+  element("invert").checked = channels === 1 && hasOtherBackground(fit(picture));
+  schedule();
+}
+
+// Whether the border of a picture is bright and that of the training images dark, or the reverse.
+function hasOtherBackground(canvas) {
+  const { width, height } = canvas, { data } = contextOf(canvas).getImageData(0, 0, width, height);
+  let sum = 0, count = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (x > 0 && y > 0 && x < width - 1 && y < height - 1) continue;
+      sum += luma(data, 4 * (y * width + x));
+      count++;
+    }
+  }
+  return sum / count > 127 !== luma(hexToBytes(model.background), 0) > 127;
+}
+
+function hexToBytes(color) {
+  return [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
+}
+
+function luma(data, at) {
+  return 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
+}
+
+async function toggleCamera() {
+  if (stream) {
+    clear();
+    return;
+  }
+  clear();
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch {
+    say("The camera cannot be used: the browser or its user does not allow it.");
+    return;
+  }
+  video = document.createElement("video");
+  video.muted = video.playsInline = true;
+  video.srcObject = stream;
+  await video.play();
+  element("camera").setAttribute("aria-pressed", "true");
+  let isFirst = true;
+  const look = () => {
+    if (!stream) return;
+    if (isFirst) element("invert").checked = channels === 1 && hasOtherBackground(fit(video));
+    isFirst = false;
+    schedule();
+    setTimeout(look, CAMERA_INTERVAL);
+  };
+  look();
+}
+
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = video = null;
+  element("camera").setAttribute("aria-pressed", "false");
+}
+
+element("clear").addEventListener("click", clear);
+element("camera").addEventListener("click", toggleCamera);
+element("file").addEventListener("change", (event) => {
+  if (event.target.files.length) show(event.target.files[0]);
+  event.target.value = "";
+});
+for (const name of ["invert", "center"]) element(name).addEventListener("change", schedule);
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) show(event.clipboardData.files[0]);
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  board.classList.add("over");
+});
+document.addEventListener("dragleave", () => board.classList.remove("over"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  board.classList.remove("over");
+  if (event.dataTransfer.files.length) show(event.dataTransfer.files[0]);
+});
+
+// From the source to pixels at the size of the training images
+
+// Draw a picture into a canvas of the size of the training images: its aspect ratio is kept, and
+// its edges are repeated outwards.
+function fit(source) {
+  let width = source.videoWidth ?? source.width, height = source.videoHeight ?? source.height;
+  const zoom = Math.min(imageWidth / width, imageHeight / height);
+  const target = [Math.max(1, Math.round(width * zoom)), Math.max(1, Math.round(height * zoom))];
+  let current = source;
+  // In steps of at most a half, so that all pixels count.
+  while (width > target[0] || height > target[1] || current === source) {
+    const next = [width, height].map((side, axis) => Math.max(target[axis], Math.ceil(side / 2)));
+    const [w, h] = zoom < 1 ? next : target;
+    const canvas = makeCanvas(w, h), context = contextOf(canvas);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(current, 0, 0, w, h);
+    [current, width, height] = [canvas, w, h];
+  }
+  const result = makeCanvas(imageWidth, imageHeight), context = contextOf(result);
+  const left = (imageWidth - width) >> 1, top = (imageHeight - height) >> 1;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(current, left, top);
+  context.drawImage(result, left, top, 1, height, 0, top, left, height);
+  const right = left + width, bottom = top + height;
+  context.drawImage(result, right - 1, top, 1, height, right, top, imageWidth - right, height);
+  context.drawImage(result, 0, top, imageWidth, 1, 0, 0, imageWidth, top);
+  context.drawImage(result, 0, bottom - 1, imageWidth, 1, 0, bottom, imageWidth, imageHeight - bottom);
+  return result;
+}
+
+// Scale what is drawn to the size that it has in the training images, and center it.
+function centered(canvas) {
+  const { width, height } = canvas, { data } = contextOf(canvas).getImageData(0, 0, width, height);
+  const background = hexToBytes(model.background);
+  let [left, top, right, bottom] = [width, height, -1, -1];
+  let mass = 0, massX = 0, massY = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = 4 * (y * width + x);
+      const ink = [0, 1, 2].reduce((sum, c) => sum + Math.abs(data[at + c] - background[c]), 0);
+      if (ink < 60) continue;
+      [left, right] = [Math.min(left, x), Math.max(right, x)];
+      [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+      mass += ink;
+      massX += ink * (x + 0.5);
+      massY += ink * (y + 0.5);
+    }
+  }
+  if (!mass) return canvas;
+  const isSmall = longest < 16; // as of scikit-learn's digits, which fill their images
+  const zoom = ((isSmall ? 1 : 20 / 28) * Math.max(width, height)) /
+    Math.max(right - left + 1, bottom - top + 1);
+  const x = isSmall ? (left + right + 1) / 2 : massX / mass;
+  const y = isSmall ? (top + bottom + 1) / 2 : massY / mass;
+  const result = makeCanvas(width, height), context = contextOf(result);
+  context.fillStyle = model.background;
+  context.fillRect(0, 0, width, height);
+  context.imageSmoothingQuality = "high";
+  context.setTransform(zoom, 0, 0, zoom, width / 2 - zoom * x, height / 2 - zoom * y);
+  context.drawImage(canvas, 0, 0);
+  return result;
+}
+
+// Pixels of the shape (height, width, channels), in the units of the training images.
+function readPixels() {
+  const isDrawn = !picture && !video;
+  const source = isDrawn && element("center").checked ? centered(drawing) : drawing;
+  const { data } = contextOf(fit(picture || video || source))
+    .getImageData(0, 0, imageWidth, imageHeight);
+  const isInverted = !isDrawn && element("invert").checked;
+  const pixels = new Float64Array(imageHeight * imageWidth * channels);
+  for (let i = 0; i < imageHeight * imageWidth; i++) {
+    for (let c = 0; c < channels; c++) {
+      let value = channels === 1 ? luma(data, 4 * i) : data[4 * i + c];
+      if (isInverted && c < 3) value = 255 - value;
+      pixels[i * channels + c] = model.low + (value / 255) * (model.high - model.low);
+    }
+  }
+  return pixels;
+}
+
+// What is seen and predicted
+
+const bars = model.classes.slice(0, MAX_BARS).map(() => {
+  const item = document.createElement("li");
+  item.innerHTML = '<span class="name"></span><span class="bar"><span></span></span><span class="value"></span>';
+  element("bars").append(item);
+  return item;
+});
+
+function say(message) {
+  element("message").textContent = message;
+}
+
+function schedule() {
+  if (isScheduled) return;
+  isScheduled = true;
+  requestAnimationFrame(() => {
+    isScheduled = false;
+    update();
+  });
+}
+
+function update() {
+  boardContext.drawImage(drawing, 0, 0);
+  if (picture || video) {
+    const fitted = fit(picture || video);
+    boardContext.imageSmoothingEnabled = false;
+    boardContext.drawImage(fitted, 0, 0, board.width, board.height);
+  }
+  if (pen.isShown) {
+    boardContext.lineWidth = 3;
+    for (const [color, radius] of [["#000", penWidth / 2 + 2], ["#fff", penWidth / 2 - 1]]) {
+      boardContext.strokeStyle = color;
+      boardContext.beginPath();
+      boardContext.arc(pen.x, pen.y, radius, 0, 7);
+      boardContext.stroke();
+    }
+  }
+  const image = network.preprocess(readPixels());
+  showSeen(image);
+  showPrediction(hasInk || picture || video ? network.probabilities(image) : null);
+}
+
+function showSeen(image) {
+  const size = model.size, picture = seen.createImageData(size, size);
+  for (let i = 0; i < size * size; i++) {
+    for (let c = 0; c < 3; c++) {
+      const channel = channels === 1 ? 0 : c;
+      const value = image[channel * size * size + i] * model.std[channel] + model.mean[channel];
+      picture.data[4 * i + c] = (255 * (value - model.low)) / (model.high - model.low || 1);
+    }
+    picture.data[4 * i + 3] = 255;
+  }
+  seen.putImageData(picture, 0, 0);
+}
+
+function showPrediction(probabilities) {
+  const order = model.classes.map((_, index) => index);
+  if (probabilities && order.length > MAX_BARS) {
+    order.sort((a, b) => probabilities[b] - probabilities[a]);
+  }
+  bars.forEach((item, position) => {
+    const share = probabilities ? probabilities[order[position]] : 0;
+    item.children[0].textContent = item.children[0].title = model.classes[order[position]];
+    item.children[1].firstChild.style.transform = `scaleX(${share})`;
+    item.children[2].textContent = probabilities ? percent(share) : "";
+  });
+  const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
+  const answer = best < 0 ? "–" : model.classes[best] || "(no name)";
+  // Only where it changes, so that screen readers do not repeat it.
+  if (element("answer").textContent !== answer) element("answer").textContent = answer;
+  const certainty = best < 0 ? "The board is empty." : `${percent(probabilities[best])} probable`;
+  element("sure").textContent = certainty;
+}
+
+function percent(share) {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+element("center").checked = model.isDrawn;
+element("center-label").hidden = channels !== 1;
+element("center-label").style.display = channels === 1 ? "" : "none";
+element("ink-label").hidden = channels === 1;
+element("ink").value = model.ink;
+element("camera").hidden = !navigator.mediaDevices?.getUserMedia;
+clear();
