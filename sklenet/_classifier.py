@@ -36,10 +36,12 @@ from .images import (
     AUGMENTATIONS,
     ImageLayout,
     ImagePreprocessor,
+    PixelReference,
     as_array,
     as_tensor,
     tensor_to_array,
     warn_of_color_rows,
+    warn_of_shift,
 )
 from .network import IMAGE_SIZE, DeepLeNet
 from .training import (
@@ -174,6 +176,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         one channel after the other. Without it, `fit` warns of rows whose number of features is
         three times a square, which could be color images. Also needed where the position of the
         channels is ambiguous, which either order resolves.
+    check_pixels : bool, default=True
+        Whether predictions and `score` warn of images whose pixels are unlike those of the training
+        images: inverted, on another scale, or of another kind.
     device : str or torch.device, default="auto"
         "auto" is an accelerator that PyTorch supports (CUDA, MPS, ...), else the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -326,6 +331,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "warm_start": ["boolean"],
         "image_shape": ["array-like", None],
+        "check_pixels": ["boolean"],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", *PRECISIONS})],
         "compile": ["boolean"],
@@ -360,6 +366,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         class_weight: dict | Literal["balanced"] | None = None,
         warm_start: bool = False,
         image_shape: Sequence[int] | None = None,
+        check_pixels: bool = True,
         device: str | torch.device = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         compile: bool = False,
@@ -390,6 +397,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.image_shape = image_shape
+        self.check_pixels = check_pixels
         self.device = device
         self.precision = precision
         self.compile = compile
@@ -402,6 +410,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: NDArray[Any]
     image_shape_: tuple[int, int, int]
+    _pixel_reference: PixelReference | None = None
     input_shape_: tuple[int, ...]
     input_dtype_: np.dtype
     n_iter_: int
@@ -543,6 +552,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             If the shape does not fit, or if the values overflow the network.
         TypeError
             If X is sparse or does not hold numbers.
+
+        Warns
+        -----
+        UserWarning
+            If the images are unlike those of the training; see `check_pixels`.
         """
         best = self._logits(X).argmax(dim=1).numpy()
         return self.classes_[best]
@@ -564,6 +578,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             As for `predict`.
+
+        Warns
+        -----
+        UserWarning
+            As for `predict`.
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -583,6 +602,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
+            As for `predict`.
+
+        Warns
+        -----
+        UserWarning
             As for `predict`.
         """
         logits = self._logits(X)
@@ -604,6 +628,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
+            As for `predict`.
+
+        Warns
+        -----
+        UserWarning
             As for `predict`.
         """
         logits = self._logits(X)
@@ -633,6 +662,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             As for `predict`, or if the labels do not fit.
+
+        Warns
+        -----
+        UserWarning
+            As for `predict`.
         """
         # scikit-learn's metrics support the tensors of some devices only.
         y, sample_weight = tensor_to_array(y, "y"), tensor_to_array(sample_weight, "sample_weight")
@@ -671,6 +705,9 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 "X must have values near those of the training images, got values that overflow "
                 "the network."
             )
+        reference = self._pixel_reference
+        if self.check_pixels and reference is not None:
+            warn_of_shift(reference, rows, self.preprocessor_.layout)
         return logits
 
     def _check_partial_fit_classes(self, classes):
@@ -752,6 +789,12 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 # Two threads save 0.1 s with all of MNIST, and stall for seconds on a busy machine.
                 with AdaptiveThreads(1):
                     preprocessor.fit(train.rows, train.sample_weight, train.index)
+            samples = (train.rows.numpy(), train.index.numpy(), train.target.numpy(), layout)
+            reference = self._pixel_reference if is_partial else None
+            if reference is None:
+                reference = PixelReference.fit(*samples, is_partial=is_partial)
+            else:
+                reference = reference.widen(*samples)
             net = fit_network(
                 recipe,
                 preprocessor,
@@ -776,6 +819,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             self.classes_ = classes
             self.image_shape_ = layout.shape
             self.preprocessor_ = preprocessor
+            self._pixel_reference = reference
             self._random_state = random_state
             self._summarize(net.history_, n_epochs_before)
         self.n_threads_ = sorted(threads.used)

@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from .. import __version__
 from .._classifier import DeepLeNetClassifier
 from .._torch import PRECISIONS, resolve_device
-from ..images import ImageLayout, ImagePreprocessor, ImageReader
+from ..images import ImageLayout, ImagePreprocessor, ImageReader, PixelReference
 from ..network import IMAGE_SIZE, parameter_shapes
 from ..training import OPTIMIZERS, Recipe, restore_net
 from ._pipeline import split_model
@@ -49,6 +49,7 @@ _FITTED = {
         "validation_scores_",
         "best_validation_score_",
         "_random_state",
+        "_pixel_reference",
     ),
     ImageReader: ("size_", "mode_", "dtype_"),
     Pipeline: (),
@@ -281,6 +282,11 @@ def _encode(value, name, tensors):
         if state["bit_generator"] == "MT19937":
             key, position = state["state"]["key"].tolist(), state["state"]["pos"]
             return {"random_state": [key, position, state["has_gauss"], state["gauss"]]}
+    if isinstance(value, PixelReference):
+        parts = {each.name: getattr(value, each.name) for each in fields(value)}
+        return {
+            "pixel_reference": {key: _encode(part, key, tensors) for key, part in parts.items()}
+        }
     if type(value) in _FITTED:
         return {type(value).__name__: _encode_estimator(value, tensors)}
     expected = _CODE.get(name, "a number, a string, a sequence or a dict of these")
@@ -367,6 +373,7 @@ class _Decoder:
             "array": lambda parts: self._array(*parts),
             "device": torch.device,
             "random_state": lambda state: self._random_state(*state),
+            "pixel_reference": self._pixel_reference,
         }
         return decoders[kind](value)
 
@@ -389,6 +396,9 @@ class _Decoder:
         state = np.random.RandomState()
         state.set_state(("MT19937", np.array(key, np.uint32), position, has_gauss, gauss))
         return state
+
+    def _pixel_reference(self, parts):
+        return PixelReference(**{name: self.decode(part) for name, part in parts.items()})
 
     def _estimator(self, kind, parts):
         parameters = {name: self.decode(value) for name, value in parts["parameters"].items()}
@@ -461,7 +471,7 @@ def _check_consistent(classifier):
     """Refuse attributes that do not fit together."""
     layout = classifier.preprocessor_.layout
     n_features = classifier.preprocessor_.n_features
-    classes = classifier.classes_
+    classes, reference = classifier.classes_, classifier._pixel_reference
     is_consistent = (
         classes.ndim == 1
         and len(np.unique(classes)) == len(classes) > 1
@@ -470,6 +480,7 @@ def _check_consistent(classifier):
         and math.prod(classifier.input_shape_) == n_features <= layout.n_values
         and isinstance(classifier.input_dtype_, np.dtype)
         and isinstance(classifier._random_state, np.random.RandomState)
+        and (reference is None or reference.is_consistent(layout, n_features))
     )
     if not is_consistent:
         raise ValueError("its attributes do not fit together")

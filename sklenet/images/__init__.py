@@ -5,12 +5,14 @@ from ._augmentation import AUGMENTATIONS, check_augmentation, compose_augmentati
 from ._files import ImageReader, holds_files, read_images
 from ._layout import ImageLayout, has_ambiguous_channels, warn_of_color_rows
 from ._preprocessor import ImagePreprocessor, as_tensor, to_device
+from ._shift import PixelReference, warn_of_shift
 
 __all__ = [
     "AUGMENTATIONS",
     "ImageLayout",
     "ImagePreprocessor",
     "ImageReader",
+    "PixelReference",
     "as_array",
     "as_tensor",
     "check_augmentation",
@@ -21,4 +23,5 @@ __all__ = [
     "tensor_to_array",
     "to_device",
     "warn_of_color_rows",
+    "warn_of_shift",
 ]
