@@ -27,7 +27,7 @@ _MAX_SCORE = 1.5  # in absolute value
 _MIN_RATIO = 1e-3  # added to the roughness, which may be zero, for its logarithm
 # Statistics of an image: the mean in half ranges of the training pixels, the logarithms of the
 # contrast and of the roughness, and the score of an image against its inversion.
-_NAMES = ("mean", "contrast", "roughness", "polarity")
+_NAMES = ("mean pixel", "contrast", "roughness", "score against inverted images")
 _MARGINS = np.array([0.2, 0.7, 0.7, 0.3])  # at least, beyond the extreme training image
 _MARGIN, _MARGIN_OF_FEW = 0.5, 8.0  # as shares of the range: the latter divided by sqrt(n_images)
 _DEVIATIONS = 5.5  # standard errors that the mean of a batch may be beyond that of a class
@@ -219,12 +219,12 @@ class PixelReference:
         low, high = float(rows.min()), float(rows.max())
         ours = f"from {self.low:g} to {self.high:g}"
         advice = "check_pixels=False turns this warning off."
+        plain = np.fmax.reduce(excess[:, :3], axis=0)  # the score is harder to explain
+        number = int(np.nanargmax(plain)) if np.fmax.reduce(plain) > 0 else 3
         if self._is_usual(self.low + self.high - rows, layout):
-            change = f"{self.low + self.high:g} - X"
             return (
-                f"X looks inverted: its mean pixel is {rows.mean():.4g}, that of the training "
-                f"images {self._usual_mean()}. Pass {change} if dark and bright are swapped; "
-                f"{advice}"
+                f"X looks inverted: {self._compare(rows, layout, number)}. Pass "
+                f"{self.low + self.high:g} - X if dark and bright are swapped; {advice}"
             )
         start, end = _usual_range(self.low, self.high)
         for their_start, their_end in [*_ranges_around(low, high), (low, high)]:
@@ -240,13 +240,10 @@ class PixelReference:
                 f"{swapped}: it has pixels from {low:g} to {high:g}, the training images {ours}. "
                 f"Pass {change}; {advice}"
             )
-        is_above, number = np.unravel_index(np.nanargmax(excess), excess.shape)
-        seen, known = self._compare(rows, layout, number)
         return (
-            f"X looks unlike the training images: its {_NAMES[number]} is {seen}, "
-            f"{'above' if is_above else 'below'} that of the training images, {known}; its pixels "
-            f"range from {low:g} to {high:g}, theirs {ours}. Prepare X as the training images were "
-            f"prepared; {advice}"
+            f"X looks unlike the training images: {self._compare(rows, layout, number)}; its "
+            f"pixels range from {low:g} to {high:g}, theirs {ours}. Prepare X as the training "
+            f"images were prepared; {advice}"
         )
 
     def _in_pixels(self, number, value):
@@ -258,15 +255,15 @@ class PixelReference:
             return f"{half * math.exp(value):.4g}"
         return f"{math.exp(value) if number == 2 else value:.3g}"
 
-    def _usual_mean(self):
-        below, above = (self._in_pixels(0, value) for value in self.bounds[1, :, 0])
-        return f"{below} to {above} in each class"
-
     def _compare(self, rows, layout, number):
+        """Say what a statistic of images is, and what it is in the classes of the training."""
         values, _, kept = self._measure(rows, layout)
-        below, above = (self._in_pixels(number, value) for value in self.bounds[1, :, number])
         seen = self._in_pixels(number, values[kept, number].mean())
-        return seen, f"{below} to {above} in each class"
+        below, above = (self._in_pixels(number, value) for value in self.bounds[1, :, number])
+        return (
+            f"its {_NAMES[number]} is {seen}, that of the training images {below} to {above}, "
+            "depending on the class"
+        )
 
 
 def warn_of_shift(reference, rows, layout):
