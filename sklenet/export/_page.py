@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from .. import __version__
+from .._compat import import_optional
 from ..network import Dropout, LReLU, MaxPool2x2, RowwiseLinear
 from ._pipeline import split_model
 from ._write import check_writable, write_atomically
@@ -57,8 +58,8 @@ def to_page(model: Any, path: str | os.PathLike, *, title: str = "Image classifi
     Notes
     -----
     The network runs in JavaScript, and its probabilities are those of `predict_proba` to 1e-4.
-    Black and white of the page are the smallest and the largest pixel of the training images. With
-    gray images one draws in white on black where most of the training pixels are dark, and what is
+    Black and white of the page are 0 and 1, 255 or 65,535 where the training images have such
+    pixels, else their smallest and largest pixel. With gray images one draws in white on black where most of the training pixels are dark, and what is
     drawn is scaled and centered as MNIST's digits are.
 
     Examples
@@ -68,16 +69,13 @@ def to_page(model: Any, path: str | os.PathLike, *, title: str = "Image classifi
     >>> classifier = sklenet.DeepLeNetClassifier(max_epochs=1).fit(*load_digits_images())
     >>> sklenet.to_page(classifier, "digits.html")  # doctest: +SKIP
     """
-    _, classifier = split_model(model)
-    preprocessor = classifier.preprocessor_
-    if preprocessor.n_features != preprocessor.layout.n_values:
-        raise ValueError(
-            "model must classify images to be a page, got one of tables with "
-            f"{preprocessor.n_features} columns."
-        )
+    reader, classifier = split_model(model)
+    _check_images(classifier.preprocessor_)
+    if not isinstance(title, str):
+        raise TypeError(f"title must be a string, got {title!r}.")
     check_writable(path)
     weights = _Weights()
-    description = _describe(classifier, weights)
+    description = _describe(reader, classifier, weights)
     parts = {
         "title": html.escape(title),
         "background": description["background"],
@@ -91,7 +89,21 @@ def to_page(model: Any, path: str | os.PathLike, *, title: str = "Image classifi
     }
     template = (_FOLDER / "page.html").read_text("utf-8")
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
-    write_atomically(path, page.encode())
+    write_atomically(path, page.encode("utf-8", "replace"))
+
+
+def _check_images(preprocessor):
+    """Refuse models of tables, and of images that a browser does not have."""
+    if preprocessor.n_features != preprocessor.layout.n_values:
+        raise ValueError(
+            "model must classify images to be a page, got one of tables with "
+            f"{preprocessor.n_features} columns."
+        )
+    if preprocessor.layout.channels not in (1, 3, 4):
+        raise ValueError(
+            "model must classify images of 1, 3 or 4 channels (gray, RGB, RGBA) to be a page, got "
+            f"one of {preprocessor.layout.channels}."
+        )
 
 
 class _Weights:
@@ -112,10 +124,10 @@ class _Weights:
         return base64.b64encode(np.concatenate(self.arrays).tobytes()).decode()
 
 
-def _describe(classifier, weights):
+def _describe(reader, classifier, weights):
     """Describe the model for the script, with the places of its weights."""
     preprocessor = classifier.preprocessor_
-    low, high = float(preprocessor.low), float(preprocessor.high)
+    low, high = _pixel_range(reader, classifier)
     mean = preprocessor.mean.ravel().tolist()
     is_gray, is_dark = len(mean) == 1, sum(mean) / len(mean) - low < high - sum(mean) / len(mean)
     background, ink = (_DARK, _BRIGHT) if is_dark else (_BRIGHT, _DARK)
@@ -133,12 +145,36 @@ def _describe(classifier, weights):
         "high": high,
         "background": background,
         "ink": ink,
+        "backdrop": None if len(mean) == 4 else _backdrop(reader),
         "isDrawn": is_gray and is_dark,
         "output": classifier.net_.recipe.output,
         "rows": weights.add(rows),
         "columns": weights.add(columns),
         "layers": _describe_layers(classifier.module_, weights),
     }
+
+
+def _pixel_range(reader, classifier):
+    """Return the pixels that are black and white: those of the type, if the images reach half."""
+    low, high = (
+        float(end) for end in (classifier.preprocessor_.low, classifier.preprocessor_.high)
+    )
+    if reader is not None and reader.dtype_ == np.uint8:
+        return 0.0, 255.0
+    for full in (1.0, 255.0, 65535.0):
+        if low >= 0 and full / 2 < high <= full:
+            return 0.0, full
+    return low, high
+
+
+def _backdrop(reader):
+    """Return the color behind the transparent pixels of a picture, as CSS has it."""
+    if reader is None:
+        return _BRIGHT
+    color = reader.background
+    if isinstance(color, str):
+        color = import_optional("PIL.ImageColor", "to_page", "images").getrgb(color)
+    return "#" + "".join(f"{int(value):02x}" for value in color[:3])
 
 
 def _describe_layers(network, weights):

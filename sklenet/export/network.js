@@ -4,7 +4,8 @@
 // Images and activations are flat Float32Arrays of channels, rows and columns.
 
 function decodeWeights(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const letters = atob(text.trim()), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
   const view = new DataView(bytes.buffer);
   const weights = new Float32Array(bytes.length / 4);
   for (let i = 0; i < weights.length; i++) weights[i] = view.getFloat32(4 * i, true);
@@ -120,8 +121,8 @@ function pool(reduce) {
       for (let i = 0; i < rows; i++) {
         for (let j = 0; j < columns; j++) {
           const at = (c * height + 2 * i) * width + 2 * j;
-          const values = [data[at], data[at + 1], data[at + width], data[at + width + 1]];
-          result[(c * rows + i) * columns + j] = reduce(...values);
+          result[(c * rows + i) * columns + j] =
+            reduce(data[at], data[at + 1], data[at + width], data[at + width + 1]);
         }
       }
     }

@@ -7,18 +7,19 @@ const element = (id) => document.getElementById(id);
 const board = element("board"), boardContext = board.getContext("2d");
 const seen = element("seen").getContext("2d");
 
-const BOARD_SIDE = 280; // pixels of the longer side
+const BOARD_SIDE = 448; // pixels of the longer side
 const CAMERA_INTERVAL = 80; // milliseconds between two pictures
 const MAX_BARS = 10;
 
 const longest = Math.max(imageHeight, imageWidth);
-board.width = Math.round((BOARD_SIDE * imageWidth) / longest);
-board.height = Math.round((BOARD_SIDE * imageHeight) / longest);
-board.style.aspectRatio = `${board.width} / ${board.height}`;
-const penWidth = 0.09 * Math.min(board.width, board.height);
+const isSmall = longest < 16; // as of scikit-learn's digits, which fill their images
+board.width = Math.max(BOARD_SIDE / 8, Math.round((BOARD_SIDE * imageWidth) / longest));
+board.height = Math.max(BOARD_SIDE / 8, Math.round((BOARD_SIDE * imageHeight) / longest));
+board.style.setProperty("--ratio", board.width / board.height);
+const penWidth = (isSmall ? 0.12 : 0.085) * Math.min(board.width, board.height);
 
 const drawing = makeCanvas(board.width, board.height);
-let hasInk = false, picture = null, stream = null, video = null;
+let hasInk = false, picture = null, stream = null, video = null, isStarting = false;
 let pen = { x: board.width / 2, y: board.height / 2, isShown: false };
 let isScheduled = false;
 
@@ -47,16 +48,18 @@ function clear() {
 }
 
 function draw(from, to) {
-  if (picture || stream) clear();
+  if (picture || video) clear();
   const context = contextOf(drawing);
-  context.strokeStyle = channels === 1 ? model.ink : element("ink").value;
-  context.lineWidth = penWidth;
+  const isErasing = element("eraser").getAttribute("aria-pressed") === "true";
+  const ink = channels === 1 ? model.ink : element("ink").value;
+  context.strokeStyle = isErasing ? model.background : ink;
+  context.lineWidth = isErasing ? 2 * penWidth : penWidth;
   context.lineCap = context.lineJoin = "round";
   context.beginPath();
   context.moveTo(from.x, from.y);
   context.lineTo(to.x + 0.01, to.y);
   context.stroke();
-  hasInk = true;
+  hasInk ||= !isErasing;
   schedule();
 }
 
@@ -68,28 +71,39 @@ function positionOf(event) {
   };
 }
 
-let last = null;
+// The pointer that draws, and where it was last: other fingers do not draw.
+let pointer = null, last = null;
 board.addEventListener("pointerdown", (event) => {
-  if (event.button !== 0) return;
+  if (event.button !== 0 || pointer !== null) return;
   event.preventDefault();
   board.focus({ preventScroll: true });
-  board.setPointerCapture(event.pointerId);
   pen.isShown = false;
-  last = positionOf(event);
+  [pointer, last] = [event.pointerId, positionOf(event)];
   draw(last, last);
 });
-board.addEventListener("pointermove", (event) => {
-  if (!last) return;
-  for (const each of event.getCoalescedEvents?.() ?? [event]) {
+// On the window: a line may leave the board and come back.
+window.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== pointer) return;
+  const events = event.getCoalescedEvents?.() ?? [];
+  for (const each of events.length ? events : [event]) {
     const next = positionOf(each);
     draw(last, next);
     last = next;
   }
 });
-for (const name of ["pointerup", "pointercancel"]) board.addEventListener(name, () => (last = null));
+for (const name of ["pointerup", "pointercancel"]) {
+  window.addEventListener(name, (event) => {
+    if (event.pointerId === pointer) pointer = null;
+  });
+}
 
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+let isPenDown = false; // while the space bar is
+board.addEventListener("keyup", (event) => {
+  if (event.key === " ") isPenDown = false;
+});
 board.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Delete" || event.key === "Backspace") {
     clear();
   } else if (event.key in STEPS) {
@@ -97,15 +111,19 @@ board.addEventListener("keydown", (event) => {
     pen.x = Math.min(Math.max(pen.x + dx * step, 0), board.width);
     pen.y = Math.min(Math.max(pen.y + dy * step, 0), board.height);
     pen.isShown = true;
-    if (event.shiftKey) draw(before, pen);
+    if (event.shiftKey || isPenDown) draw(before, pen);
     else schedule();
+  } else if (event.key === " ") {
+    if (event.repeat) return event.preventDefault();
+    isPenDown = pen.isShown = true;
+    draw(pen, pen);
   } else {
     return;
   }
   event.preventDefault();
 });
 board.addEventListener("blur", () => {
-  pen.isShown = false;
+  pen.isShown = isPenDown = false;
   schedule();
 });
 
@@ -152,21 +170,27 @@ async function toggleCamera() {
     clear();
     return;
   }
+  if (isStarting) return;
   clear();
+  isStarting = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    const started = document.createElement("video");
+    started.muted = started.playsInline = true;
+    started.srcObject = stream;
+    await started.play();
+    video = started;
   } catch {
-    say("The camera cannot be used: the browser or its user does not allow it.");
+    stopCamera();
+    say("The camera cannot be used: there is none, or the browser does not allow it.");
     return;
+  } finally {
+    isStarting = false;
   }
-  video = document.createElement("video");
-  video.muted = video.playsInline = true;
-  video.srcObject = stream;
-  await video.play();
   element("camera").setAttribute("aria-pressed", "true");
   let isFirst = true;
   const look = () => {
-    if (!stream) return;
+    if (!video) return;
     if (isFirst) element("invert").checked = channels === 1 && hasOtherBackground(fit(video));
     isFirst = false;
     schedule();
@@ -182,6 +206,10 @@ function stopCamera() {
 }
 
 element("clear").addEventListener("click", clear);
+element("eraser").addEventListener("click", ({ currentTarget }) => {
+  const isPressed = currentTarget.getAttribute("aria-pressed") === "true";
+  currentTarget.setAttribute("aria-pressed", String(!isPressed));
+});
 element("camera").addEventListener("click", toggleCamera);
 element("file").addEventListener("change", (event) => {
   if (event.target.files.length) show(event.target.files[0]);
@@ -204,11 +232,11 @@ document.addEventListener("drop", (event) => {
 
 // From the source to pixels at the size of the training images
 
-// Draw a picture into a canvas of the size of the training images: its aspect ratio is kept, and
-// its edges are repeated outwards.
-function fit(source) {
+// Draw a picture into a canvas, of the size of the training images if not said otherwise: its
+// aspect ratio is kept, and its edges are repeated outwards.
+function fit(source, fullWidth = imageWidth, fullHeight = imageHeight) {
   let width = source.videoWidth ?? source.width, height = source.videoHeight ?? source.height;
-  const zoom = Math.min(imageWidth / width, imageHeight / height);
+  const zoom = Math.min(fullWidth / width, fullHeight / height);
   const target = [Math.max(1, Math.round(width * zoom)), Math.max(1, Math.round(height * zoom))];
   let current = source;
   // In steps of at most a half, so that all pixels count.
@@ -216,19 +244,23 @@ function fit(source) {
     const next = [width, height].map((side, axis) => Math.max(target[axis], Math.ceil(side / 2)));
     const [w, h] = zoom < 1 ? next : target;
     const canvas = makeCanvas(w, h), context = contextOf(canvas);
+    if (model.backdrop) {
+      context.fillStyle = model.backdrop;
+      context.fillRect(0, 0, w, h);
+    }
     context.imageSmoothingQuality = "high";
     context.drawImage(current, 0, 0, w, h);
     [current, width, height] = [canvas, w, h];
   }
-  const result = makeCanvas(imageWidth, imageHeight), context = contextOf(result);
-  const left = (imageWidth - width) >> 1, top = (imageHeight - height) >> 1;
+  const result = makeCanvas(fullWidth, fullHeight), context = contextOf(result);
+  const left = (fullWidth - width) >> 1, top = (fullHeight - height) >> 1;
   context.imageSmoothingEnabled = false;
   context.drawImage(current, left, top);
   context.drawImage(result, left, top, 1, height, 0, top, left, height);
   const right = left + width, bottom = top + height;
-  context.drawImage(result, right - 1, top, 1, height, right, top, imageWidth - right, height);
-  context.drawImage(result, 0, top, imageWidth, 1, 0, 0, imageWidth, top);
-  context.drawImage(result, 0, bottom - 1, imageWidth, 1, 0, bottom, imageWidth, imageHeight - bottom);
+  context.drawImage(result, right - 1, top, 1, height, right, top, fullWidth - right, height);
+  context.drawImage(result, 0, top, fullWidth, 1, 0, 0, fullWidth, top);
+  context.drawImage(result, 0, bottom - 1, fullWidth, 1, 0, bottom, fullWidth, fullHeight - bottom);
   return result;
 }
 
@@ -241,8 +273,8 @@ function centered(canvas) {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const at = 4 * (y * width + x);
-      const ink = [0, 1, 2].reduce((sum, c) => sum + Math.abs(data[at + c] - background[c]), 0);
-      if (ink < 60) continue;
+      const ink = Math.abs(data[at] - background[0]); // gray
+      if (ink < 20) continue;
       [left, right] = [Math.min(left, x), Math.max(right, x)];
       [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
       mass += ink;
@@ -251,9 +283,8 @@ function centered(canvas) {
     }
   }
   if (!mass) return canvas;
-  const isSmall = longest < 16; // as of scikit-learn's digits, which fill their images
-  const zoom = ((isSmall ? 1 : 20 / 28) * Math.max(width, height)) /
-    Math.max(right - left + 1, bottom - top + 1);
+  const share = isSmall ? 1 : 20 / 28; // of the image, as in MNIST
+  const zoom = share * Math.min(width / (right - left + 1), height / (bottom - top + 1));
   const x = isSmall ? (left + right + 1) / 2 : massX / mass;
   const y = isSmall ? (top + bottom + 1) / 2 : massY / mass;
   const result = makeCanvas(width, height), context = contextOf(result);
@@ -267,8 +298,8 @@ function centered(canvas) {
 
 // Pixels of the shape (height, width, channels), in the units of the training images.
 function readPixels() {
-  const isDrawn = !picture && !video;
-  const source = isDrawn && element("center").checked ? centered(drawing) : drawing;
+  const isDrawn = !picture && !video, isCentered = isDrawn && channels === 1;
+  const source = isCentered && element("center").checked ? centered(drawing) : drawing;
   const { data } = contextOf(fit(picture || video || source))
     .getImageData(0, 0, imageWidth, imageHeight);
   const isInverted = !isDrawn && element("invert").checked;
@@ -285,6 +316,8 @@ function readPixels() {
 
 // What is seen and predicted
 
+element("more").hidden = model.classes.length <= MAX_BARS;
+element("more").textContent = `The ${MAX_BARS} most probable of ${model.classes.length} classes.`;
 const bars = model.classes.slice(0, MAX_BARS).map(() => {
   const item = document.createElement("li");
   item.innerHTML = '<span class="name"></span><span class="bar"><span></span></span><span class="value"></span>';
@@ -308,10 +341,10 @@ function schedule() {
 function update() {
   boardContext.drawImage(drawing, 0, 0);
   if (picture || video) {
-    const fitted = fit(picture || video);
-    boardContext.imageSmoothingEnabled = false;
-    boardContext.drawImage(fitted, 0, 0, board.width, board.height);
+    boardContext.drawImage(fit(picture || video, board.width, board.height), 0, 0);
   }
+  element("center-label").hidden = channels !== 1 || Boolean(picture || video);
+  element("invert-label").hidden = !(picture || video);
   if (pen.isShown) {
     boardContext.lineWidth = 3;
     for (const [color, radius] of [["#000", penWidth / 2 + 2], ["#fff", penWidth / 2 - 1]]) {
@@ -363,8 +396,6 @@ function percent(share) {
 }
 
 element("center").checked = model.isDrawn;
-element("center-label").hidden = channels !== 1;
-element("center-label").style.display = channels === 1 ? "" : "none";
 element("ink-label").hidden = channels === 1;
 element("ink").value = model.ink;
 element("camera").hidden = !navigator.mediaDevices?.getUserMedia;
