@@ -151,8 +151,9 @@ def _read(source, format):
         return _convert(ImageOps.exif_transpose(source), format)
     with _open(source) as image:
         width, height = image.size
-        if max(width, height) > _LARGEST or format.size is not None:
-            _draft(image, format.size or _MIXED_SIZE)
+        size = format.size or (_MIXED_SIZE if max(width, height) > _LARGEST else None)
+        if size is not None and max(width, height) > max(size):
+            _draft(image, size)
         image.load()
         # JPEG files have their orientation in the header, which was read.
         if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:

@@ -16,6 +16,7 @@ from benchmarks import lab
 from benchmarks.speed import (
     EXPERIMENTS,
     busy_machine,
+    image_files,
     prediction_speed,
     scaling,
     time_to_accuracy,
@@ -33,6 +34,7 @@ SMALL = {
     "prediction_speed": [
         *("--n-train", "100", "--n-predict", "300", "--rounds", "2", "--calls", "3"),
     ],
+    "image_files": ["--n-files", "20", "--rounds", "2"],
     "busy_machine": ["--n-train", "100", "--rounds", "1"],
     "scaling": ["--sizes", "100", "200", "--search-size", "100", "--rounds", "2"],
 }
@@ -107,6 +109,29 @@ def test_prediction_speed_small_run_times_each_call(run):
     assert n_calls.groupby("n_images").unique().map(list).to_dict() == {1: [6], 100: [2], 300: [2]}
     assert "| svm `predict` " in page
     assert "svm `predict_proba`" not in page  # it has none
+
+
+@pytest.mark.slow
+def test_image_files_small_run_reads_the_same_images(run, monkeypatch):
+    read = {}
+
+    def keep(contender):
+        def call(files, side):
+            images = image_files.CONTENDERS_BEFORE[contender](files, side)
+            read.setdefault(side, []).append(images)
+
+        return call
+
+    before = dict(image_files.CONTENDERS)
+    monkeypatch.setattr(image_files, "CONTENDERS_BEFORE", before, raising=False)
+    monkeypatch.setattr(image_files, "CONTENDERS", {name: keep(name) for name in before})
+    rows, page = run("image_files")
+    assert len(rows) == 12
+    assert "| ImageReader, 2 jobs " in page
+    for images in read.values():
+        assert len(images) == 9
+        for other in images:
+            assert np.abs(other.astype(float) - images[0]).mean() < 2
 
 
 @pytest.mark.slow

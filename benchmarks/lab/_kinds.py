@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from sklenet.datasets import load_image_folder
+
 from ._images import take_subset
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -36,17 +38,13 @@ class Images(NamedTuple):
 
 def load_photographs():
     """Load the training images of cifar10-small, a folder of JPEG files for each class."""
-    from PIL import Image
-
-    folder = Path(os.environ.get("SKLENET_DATA", ""), "cifar10-small", "train")
-    files = sorted(folder.glob("*/*"))
-    if not files:
+    folder = Path(os.environ.get("SKLENET_DATA", ""), "cifar10-small")
+    if not folder.is_dir():
         raise ValueError(
             "the experiment needs photographs, in a folder for each class within "
-            f"cifar10-small/train of the folder that SKLENET_DATA names: {folder} has none"
+            f"cifar10-small/train of the folder that SKLENET_DATA names: {folder} does not exist"
         )
-    X = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
-    return Images(X, np.array([file.parent.name for file in files]))
+    return Images(*load_image_folder(folder, "train", mode="RGB"))
 
 
 def draw_letters():

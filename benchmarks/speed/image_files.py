@@ -1,0 +1,93 @@
+"""How fast are folders of image files read?"""
+
+import io
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+from sklenet import ImageReader
+from sklenet.datasets import fetch_mnist, load_digits_images
+
+from .. import lab
+
+LOOP = "loop over Pillow"
+SIDES = [32, 512]  # of the files, in pixels
+
+experiment = lab.Experiment(
+    __name__,
+    __doc__,
+    digits={"n_files": 500, "rounds": 3},
+    mnist={"n_files": 5_000, "rounds": 7},
+    device="cpu",
+)
+
+
+def read_with_pillow(files, side):
+    from PIL import Image
+
+    images = [Image.open(file).convert("RGB") for file in files]
+    if side > 32:
+        images = [image.resize((32, 32), Image.Resampling.BILINEAR) for image in images]
+    return np.stack([np.asarray(image) for image in images])
+
+
+def read_with_reader(files, side, n_jobs):
+    return ImageReader(size=32, n_jobs=n_jobs).fit_transform(files)
+
+
+CONTENDERS = {
+    LOOP: read_with_pillow,
+    "ImageReader": partial(read_with_reader, n_jobs=None),
+    "ImageReader, 2 jobs": partial(read_with_reader, n_jobs=2),
+}
+
+
+@experiment.images
+def images(options):
+    X = load_digits_images()[0] * np.uint8(15) if options.data == "digits" else fetch_mnist()[0]
+    X = np.resize(X, (options.n_files, *X.shape[1:]))
+    return {side: [encode(pixels, side) for pixels in X] for side in SIDES}
+
+
+def encode(pixels, side):
+    """Return an image as the content of a JPEG file in color."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((side, side)).convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+@experiment.rows
+def cells(options):
+    return {"side": SIDES, "round": range(options.rounds), "contender": CONTENDERS}
+
+
+@experiment.measure
+def seconds(side, round, contender, *, images, options):
+    with TemporaryDirectory() as folder:
+        files = [Path(folder, f"{number}.jpg") for number in range(options.n_files)]
+        for file, content in zip(files, images[side], strict=True):
+            file.write_bytes(content)
+        if round == 0:
+            CONTENDERS[contender](files, side)  # starts the processes, which joblib keeps
+        start = perf_counter()
+        CONTENDERS[contender](files, side)
+        return {"seconds": perf_counter() - start}
+
+
+@experiment.table
+def contenders(rows, options):
+    seconds = rows.pivot(index=["side", "round"], columns="contender", values="seconds")
+    ratios = seconds.div(seconds[LOOP], axis=0)
+    return pd.DataFrame(
+        {"side (pixels)": side, "contender": name}
+        | {"seconds": f"{seconds.loc[side, name].median():.3f}"}
+        | {"ratio": "" if name == LOOP else lab.format_median(ratios.loc[side, name], ".2f")}
+        for side in SIDES
+        for name in CONTENDERS
+    )
