@@ -4,6 +4,7 @@ from ._digits import load_digits_images
 from ._folders import list_image_folder, load_image_folder
 from ._idx import load_idx, load_idx_folder
 from ._mnist import fetch_mnist
+from ._prepare import prepare_digit
 
 __all__ = [
     "fetch_mnist",
@@ -12,4 +13,5 @@ __all__ = [
     "load_idx",
     "load_idx_folder",
     "load_image_folder",
+    "prepare_digit",
 ]
