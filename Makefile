@@ -12,7 +12,7 @@ CODE := sklenet tests examples benchmarks tools
 # One thread in each worker: the workers share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help compare check lint fast test test-oldest test-sdist coverage acceptance gpu \
+.PHONY: help compare demo check lint fast test test-oldest test-sdist coverage acceptance gpu \
 	format clean
 
 help:  ## show this list
@@ -20,6 +20,9 @@ help:  ## show this list
 
 compare: $(READY)  ## compare all methods on the embedded digits, into build/compare
 	$(PY) benchmarks/compare_methods.py --data digits --out $(OUT)
+
+demo: $(READY)  ## train on MNIST (else the digits) and serve a page that runs the model
+	$(PY) examples/web_page.py --mnist --serve --out build/demo
 
 check: $(READY)  ## check format, code and prose (seconds)
 	$(PY) -m ruff format --check $(CODE)

@@ -59,8 +59,9 @@ def to_page(model: Any, path: str | os.PathLike, *, title: str = "Image classifi
     -----
     The network runs in JavaScript, and its probabilities are those of `predict_proba` to 1e-4.
     Black and white of the page are 0 and 1, 255 or 65,535 where the training images have such
-    pixels, else their smallest and largest pixel. With gray images one draws in white on black where most of the training pixels are dark, and what is
-    drawn is scaled and centered as MNIST's digits are.
+    pixels, else their smallest and largest pixel. With gray images one draws in white on black
+    where most of the training pixels are dark, and the drawing is scaled and centered as MNIST's
+    digits are. Transparent pictures have the background of the `ImageReader`, white by default.
 
     Examples
     --------

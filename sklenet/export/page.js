@@ -75,8 +75,6 @@ function positionOf(event) {
 let pointer = null, last = null;
 board.addEventListener("pointerdown", (event) => {
   if (event.button !== 0 || pointer !== null) return;
-  event.preventDefault();
-  board.focus({ preventScroll: true });
   pen.isShown = false;
   [pointer, last] = [event.pointerId, positionOf(event)];
   draw(last, last);
@@ -285,8 +283,12 @@ function centered(canvas) {
   if (!mass) return canvas;
   const share = isSmall ? 1 : 20 / 28; // of the image, as in MNIST
   const zoom = share * Math.min(width / (right - left + 1), height / (bottom - top + 1));
-  const x = isSmall ? (left + right + 1) / 2 : massX / mass;
-  const y = isSmall ? (top + bottom + 1) / 2 : massY / mass;
+  // The center of mass, unless a part of the drawing would leave the image.
+  const centerOf = (moment, start, end, side) => {
+    const half = side / 2 / zoom;
+    return Math.min(Math.max(moment / mass, end + 1 - half), start + half);
+  };
+  const x = centerOf(massX, left, right, width), y = centerOf(massY, top, bottom, height);
   const result = makeCanvas(width, height), context = contextOf(result);
   context.fillStyle = model.background;
   context.fillRect(0, 0, width, height);
@@ -380,7 +382,7 @@ function showPrediction(probabilities) {
   bars.forEach((item, position) => {
     const share = probabilities ? probabilities[order[position]] : 0;
     item.children[0].textContent = item.children[0].title = model.classes[order[position]];
-    item.children[1].firstChild.style.transform = `scaleX(${share})`;
+    item.children[1].firstChild.style.width = `${100 * share}%`;
     item.children[2].textContent = probabilities ? percent(share) : "";
   });
   const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
