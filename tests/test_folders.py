@@ -131,6 +131,8 @@ def test_list_frame(tmp_path):
     files, labels = list_image_folder(frame, root=tmp_path)
     assert files == [str(tmp_path / "x.png"), str(tmp_path / "y.png")]
     assert labels.tolist() == [True, False]
+    with pytest.raises(ValueError, match="in its column 'path', got nan in row 1"):
+        list_image_folder(frame.assign(path=["x.png", np.nan]))
     X, y = load_image_folder(frame.assign(**{"class": ["a", "b"]}), root=tmp_path)
     assert (X.shape, y.tolist()) == ((2, 20, 30), ["a", "b"])
 

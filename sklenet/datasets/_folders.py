@@ -309,7 +309,13 @@ def _list_frame(frame, columns, root):
     file_column, label_column = _choose_columns(list(frame.columns), columns, "the data frame")
     labels = np.asarray(frame[label_column])
     labels = labels.astype(str) if labels.dtype == object and isinstance(labels[0], str) else labels
-    return _join(root, list(frame[file_column])), labels
+    names = list(frame[file_column])
+    for row, name in enumerate(names):
+        if not isinstance(name, str | os.PathLike):
+            raise ValueError(
+                f"path must have file names in its column {file_column!r}, got {name!r} in row {row}."
+            )
+    return _join(root, names), labels
 
 
 def _join(root, names):

@@ -3,15 +3,17 @@
 import json
 import math
 import os
-import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from .. import __version__
 from .._compat import import_optional
+from ..images import as_tensor
 from ..network import Dropout, LReLU, MaxPool2x2, RowwiseLinear
+from ..training import predict_logits
 from ._pipeline import split_model
 from ._write import check_writable, write_atomically
 
@@ -269,6 +271,14 @@ def _make_model(graph, classifier, reader):
     return exported
 
 
+def _predict_proba(classifier, images):
+    """Predict as the classifier does, without its checks of the images."""
+    device = torch.device(classifier.net_.device)
+    rows = as_tensor(images.reshape(len(images), -1))
+    logits = predict_logits(classifier.module_, classifier.preprocessor_, rows, device)
+    return classifier.net_.criterion_.log_proba(logits.double()).exp().numpy()
+
+
 def _check_predictions(content, classifier, runtime):
     """Compare the predictions of ONNX Runtime with those of the classifier on random images."""
     options = runtime.SessionOptions()
@@ -281,9 +291,7 @@ def _check_predictions(content, classifier, runtime):
         images = pixels.round() if classifier.input_dtype_.kind in "biu" else pixels
         images = images.astype(_input_dtype(classifier))
         labels, probabilities = session.run(["label", "probabilities"], {"images": images})
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "X does not have valid feature names")
-            expected = classifier.predict_proba(images)
+        expected = _predict_proba(classifier, images)
         runner_up, best = np.sort(expected, axis=1)[:, -2:].T
         is_clear = best - runner_up > 2 * _TOLERANCE
         same = labels == classifier.classes_[expected.argmax(axis=1)]
