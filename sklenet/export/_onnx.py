@@ -80,8 +80,8 @@ def to_onnx(model: Any, path: str | os.PathLike) -> None:
     ...     sklenet.to_onnx(classifier, f"{folder}/digits.onnx")
     ...     session = onnxruntime.InferenceSession(f"{folder}/digits.onnx")
     >>> labels, probabilities = session.run(None, {"images": X[:3]})
-    >>> labels
-    array([0, 1, 2])
+    >>> labels.tolist()
+    [0, 1, 2]
     """
     onnx = import_optional("onnx", "to_onnx", "onnx")
     runtime = import_optional("onnxruntime", "to_onnx", "onnx")
