@@ -30,7 +30,7 @@ _MIN_RATIO = 1e-3  # added to the roughness, which may be zero, for its logarith
 _NAMES = ("mean pixel", "contrast", "roughness", "score against inverted images")
 _MARGINS = np.array([0.2, 0.7, 0.7, 0.3])  # at least, beyond the extreme training image
 _MARGIN, _MARGIN_OF_FEW = 0.5, 8.0  # as shares of the range: the latter divided by sqrt(n_images)
-_DEVIATIONS = 5.5  # standard errors that the mean of a batch may be beyond that of a class
+_DEVIATIONS = 4.5  # standard errors that the mean of a batch may be beyond that of a class
 # The contrast has a long tail of high values where each pixel was standardized by its deviation.
 _FACTORS = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0]])  # of the margins below and above
 _OUTSIDE = np.array([[-1.0], [1.0]])
@@ -196,8 +196,10 @@ class PixelReference:
         if len(values) > 1:
             values = np.clip(values, *clips)
             values = np.add.reduce(values, axis=0) / len(values)
-        spread = math.sqrt(1 / n_independent + _UNCERTAINTY / self.n_images)
-        reach = np.maximum(reach_of_one / n_independent, _DEVIATIONS * spread * self.deviations)
+        reach = reach_of_one / n_independent
+        if n_independent > 1:
+            spread = math.sqrt(1 / n_independent + _UNCERTAINTY / self.n_images)
+            reach += _DEVIATIONS * spread * self.deviations
         return _OUTSIDE * (values - self.bounds[1]) / reach - 1
 
     @cached_property
