@@ -1,12 +1,16 @@
 """A fitted model as one safe file."""
 
+import ast
 import json
+import os
 import pickle
 import random
+import re
 import struct
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 import sklenet
-from sklenet import DeepLeNetClassifier, ImageReader
+from sklenet import DeepLeNetClassifier, ImageReader, plotting
 from sklenet.callbacks import GradientNorm
 from sklenet.comparison import make_method
 from sklenet.export import _saving
@@ -103,6 +107,8 @@ LABELS = [
     np.array([-(2**62), 2**62 + 1]),
     np.array([0.0, -3.0], dtype=np.float32),
     np.array([1e15, 7.0]),
+    np.array(["1", "9007199254740993"], dtype=np.longdouble),
+    np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]"),
 ]
 
 
@@ -328,6 +334,26 @@ HOSTILE = {
     "deep nesting": lambda parts: parts["fitted"].update(
         loss_curve_=json.loads("[" * 900 + "]" * 900)
     ),
+    "huge images": lambda parts: parts["preprocessor"].update(layout=[1, 1, 10**10, False]),
+    "no layout": lambda parts: parts["preprocessor"].update(layout=[8, 8.0, 1, False]),
+    "many wide strings": lambda parts: parts["parameters"].update(
+        class_weight=[{"array": ["<U1000000", [4], ["a"] * 4]}] * 500
+    ),
+    "position outside of the random numbers": lambda parts: parts["fitted"]["_random_state"][
+        "random_state"
+    ].__setitem__(1, 10**6),
+    "temperature": lambda parts: parts["net"].update(temperature=-1.0),
+    "missing number as class": lambda parts: parts["fitted"].update(
+        classes_={"array": ["<f8", [10], [*range(9), {"float": "nan"}]]}
+    ),
+    "numbers as names": lambda parts: parts["fitted"].update(
+        feature_names_in_={"array": ["<f8", [64], [0.0] * 64]}
+    ),
+    "text as losses": lambda parts: parts["fitted"].update(loss_curve_=["low"]),
+    "overflow": lambda parts: parts["parameters"].update(lr={"scalar": ["<f4", [], [1e300]]}),
+    "two copies": lambda parts: parts["parameters"].update(
+        lr={"DeepLeNetClassifier": json.loads(json.dumps(parts))}
+    ),
     "estimator as value": lambda parts: parts["parameters"].update(
         lr={"Pipeline": {"parameters": {"steps": []}, "fitted": {}}}
     ),
@@ -395,14 +421,129 @@ def test_load_mutated_file_raises_or_predicts_the_same(fitted, digits, tmp_path)
     assert n_errors > 250
 
 
+def parts_of(tree):
+    """List each list or dict of a tree with each of its keys."""
+    keys = {dict: lambda: [*tree], list: lambda: range(len(tree))}.get(type(tree), list)()
+    return [(tree, key) for key in keys] + [
+        pair for key in [*keys][:12] for pair in parts_of(tree[key])
+    ]
+
+
+def alter(model, rng):
+    """Change a description in one place: a value is replaced, deleted, copied or wrapped."""
+    pairs = parts_of(model)
+    (tree, key), (other, other_key) = rng.choice(pairs), rng.choice(pairs)
+    strange = [None, True, -1, 10**12, 1e308, "", "cuda:9", [], {}, [0] * 700, {"eval": "1"}]
+    kind = rng.choice(["replace", "delete", "copy", "wrap"])
+    if kind == "replace":
+        tree[key] = rng.choice(strange)
+    elif kind == "delete":
+        del tree[key]
+    elif kind == "copy":
+        tree[key] = json.loads(json.dumps(other[other_key]))
+    else:
+        tree[key] = {
+            rng.choice(["tuple", "array", "scalar", "dtype", "dict", "Pipeline"]): tree[key]
+        }
+
+
 @pytest.mark.slow
-def test_skops_round_trip(digits, tmp_path):
+def test_load_altered_description_raises_or_is_a_model(fitted, digits, tmp_path):
+    path, rng = tmp_path / "model", random.Random(0)
+    sklenet.save(fitted, path)
+    content, n_errors = path.read_bytes(), 0
+    for _ in range(300):
+        path.write_bytes(content)
+        rewrite(path, lambda parts: alter(parts, rng))
+        try:
+            loaded = sklenet.load(path)
+        except ValueError:
+            n_errors += 1
+        else:
+            assert loaded.classes_.shape == (10,)
+    assert n_errors > 100
+
+
+@pytest.mark.parametrize("description", [3, None, [], {}, {"ImageReader": {}}, "model"])
+def test_load_other_value_raises(description, fitted, tmp_path):
+    sklenet.save(fitted, tmp_path / "model")
+    content = _saving._read_description((tmp_path / "model").read_bytes())
+    del content["checksum"]
+    content["model"] = description
+    content["checksum"] = _saving._checksum(content, {})
+    metadata = {"sklenet": _saving._to_json(content)}
+    (tmp_path / "model").write_bytes(_saving.to_safetensors({}, metadata))
+    with pytest.raises(ValueError, match="model is damaged"):
+        sklenet.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("protocol", [0, -1, True, "1", None])
+def test_load_wrong_protocol_raises(protocol, fitted, tmp_path):
+    path = tmp_path / "model"
+    sklenet.save(fitted, path)
+    text = f'protocol\\":{json.dumps(protocol)},'.replace(':"1"', ':\\"1\\"').encode()
+    content = path.read_bytes().replace(b'protocol\\":1,', text)
+    size = struct.pack("<Q", len(text) - 13 + struct.unpack_from("<Q", content)[0])
+    path.write_bytes(size + content[8:])
+    with pytest.raises(ValueError, match="model is damaged: its protocol"):
+        sklenet.load(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_load_pipe_raises(tmp_path):
+    os.mkfifo(tmp_path / "model")
+    with pytest.raises(ValueError, match="path must be a file that sklenet.save wrote"):
+        sklenet.load(tmp_path / "model")
+
+
+def test_load_is_shielded_from_settings_of_torch(fitted, digits, tmp_path):
+    sklenet.save(fitted, tmp_path / "model")
+    with torch.device("meta"), torch.inference_mode():
+        loaded = sklenet.load(tmp_path / "model")
+    assert_array_equal(loaded.predict_proba(digits[0]), fitted.predict_proba(digits[0]))
+    loaded.partial_fit(digits[0], digits[2])
+
+
+def test_save_pipeline_with_memory_or_unfitted_reader_raises(fitted, tmp_path):
+    with pytest.raises(ValueError, match="memory must be None"):
+        sklenet.save(make_pipeline(fitted, memory=str(tmp_path)), tmp_path / "model")
+    with pytest.raises(NotFittedError, match="ImageReader"):
+        sklenet.save(make_pipeline(ImageReader(), fitted), tmp_path / "model")
+
+
+def test_displays_draw_a_loaded_model(digits, round_trip, close_figures):
+    X, X_test, y, y_test = digits
+    loaded = round_trip(Small(max_epochs=2, early_stopping=True).fit(X, y))
+    plotting.TrainingHistoryDisplay.from_estimator(loaded)
+    plotting.KernelDisplay.from_estimator(loaded)
+    plotting.FeatureMapDisplay.from_estimator(loaded, X_test[:1])
+    plotting.MistakesDisplay.from_estimator(loaded, X_test, y_test)
+
+
+@pytest.fixture(scope="module")
+def trusted():
+    """The types that the page names."""
+    page = (Path(__file__).parents[1] / "docs" / "saving.md").read_text(encoding="utf-8")
+    return ast.literal_eval(re.search(r"^TRUSTED = (\[.*?^\])", page, re.M | re.S)[1])
+
+
+SKOPS = {
+    "default": {},
+    "early stopping": {"early_stopping": True},
+    "one-vs-rest": {"output": "sigmoid", "activation": "gelu", "optimizer": "sgd", "dropout": 0.1},
+    "constant": {"lr_schedule": "constant", "optimizer": "adam", "normalization": None},
+    "flat": {"augmentation": None, "pooling": "avg", "device": torch.device("cpu")},
+}
+
+
+@pytest.mark.parametrize("name", SKOPS)
+def test_skops_round_trip(name, digits, trusted):
     sio = pytest.importorskip("skops.io")
     X, _, y, _ = digits
-    classifier = Small(max_epochs=1).fit(X, y)
-    content = sio.dumps(classifier)
-    loaded = sio.loads(content, trusted=sio.get_untrusted_types(data=content))
-    assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+    model = make_pipeline(ImageReader(), Small(max_epochs=1, **SKOPS[name]))
+    model.fit(X, y) if name != "flat" else model.set_params(imagereader="passthrough").fit(X, y)
+    loaded = sio.loads(sio.dumps(model), trusted=trusted)
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import struct
 from dataclasses import fields
 from pathlib import Path
@@ -18,10 +19,11 @@ import safetensors
 import torch
 from safetensors.numpy import save as to_safetensors
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__
 from .._classifier import DeepLeNetClassifier
-from .._torch import PRECISIONS, resolve_device
+from .._torch import PRECISIONS, default_torch_settings, resolve_device
 from ..images import ImageLayout, ImagePreprocessor, ImageReader, PixelReference
 from ..network import IMAGE_SIZE, parameter_shapes
 from ..training import OPTIMIZERS, Recipe, restore_net
@@ -33,7 +35,9 @@ __all__ = ["load", "save"]
 _FORMAT = "sklenet"
 _PROTOCOL = 1  # 1: sklenet 0.1
 _DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}  # of tensors
-_MAX_WIDENING = 16  # of an array in JSON, in bytes for each of the file
+# Memory of the arrays in JSON: bytes for each of the file, and for a small one.
+_MAX_WIDENING, _MAX_WIDENED = 16, 2**25
+_PLAIN_DTYPE = re.compile(r"[<>|][biufUOmM]\d*(\[\w+\])?")
 _FITTED = {
     DeepLeNetClassifier: (
         "classes_",
@@ -60,6 +64,7 @@ _CODE = {
     "optimizer": "the name of an optimizer",
     "augmentation": "names of augmentations",
     "callbacks": "None: set_params(callbacks=None)",
+    "memory": "None: set_params(memory=None)",
 }
 
 
@@ -152,31 +157,34 @@ def load(path: str | os.PathLike) -> Any:
     --------
     save : Writes the file.
     """
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.exists():
         raise FileNotFoundError(
             f"path must be a file that sklenet.save wrote, got {file}, which is missing."
         )
     if not file.is_file():
         raise ValueError(f"path must be a file that sklenet.save wrote, got {file}.")
-    content = file.read_bytes()
     try:
+        content = _read_bytes(file)
         description = _read_description(content)
     except _Foreign:
         raise ValueError(f"{file} is not a file of sklenet: it was not written by save.") from None
     except _ERRORS as error:
         raise ValueError(f"{file} is damaged: {_reason(error)}.") from error
     protocol = description.get("protocol")
-    if isinstance(protocol, int) and protocol > _PROTOCOL:
+    if type(protocol) is int and protocol > _PROTOCOL:
         raise ValueError(
             f"{file} was written by a newer sklenet, {description.get('version')!r:.20}, with "
-            f"protocol {protocol}; {__version__} reads protocols up to {_PROTOCOL}."
+            f"protocol {protocol!r:.20}; {__version__} reads protocols up to {_PROTOCOL}: upgrade."
         )
     try:
+        if protocol != _PROTOCOL or type(protocol) is not int:
+            raise ValueError(f"its protocol is {protocol!r:.20}")
         tensors = _read_tensors(content)
         if description.pop("checksum", None) != _checksum(description, tensors):
             raise ValueError("its checksum differs")
-        return _Decoder(tensors, len(content)).decode(description["model"])
+        with np.errstate(over="raise", invalid="raise"), default_torch_settings():
+            return _Decoder(tensors, len(content)).decode_model(description["model"])
     except _ERRORS as error:
         raise ValueError(f"{file} is damaged: {_reason(error)}.") from error
 
@@ -197,6 +205,15 @@ _ERRORS = (
     ValueError,
     safetensors.SafetensorError,
 )
+
+
+def _read_bytes(file):
+    """Read a file, of one that does not begin like a file of sklenet only the beginning."""
+    with open(file, "rb") as opened:
+        beginning = opened.read(100)
+        if beginning[8:].lstrip()[:1] != b"{":
+            raise _Foreign
+        return beginning + opened.read()
 
 
 def _reason(error):
@@ -220,9 +237,6 @@ def _checksum(content, tensors):
 
 def _read_description(content):
     """Return the description in the metadata of a safetensors file."""
-    start = content[8:].lstrip()[:1] if len(content) >= 8 else b""
-    if start != b"{":
-        raise _Foreign
     (size,) = struct.unpack_from("<Q", content)
     is_ours = f'"{_FORMAT}"'.encode() in content[:100]
     if size > len(content) - 8:
@@ -294,15 +308,22 @@ def _encode(value, name, tensors):
 
 
 def _encode_array(array, name):
-    if array.dtype.kind not in "biufUO" or not all(
-        isinstance(item, bool | int | float | str) for item in array.ravel().tolist()
+    values = (array.view(f"{array.dtype.str[0]}i8") if array.dtype.kind in "mM" else array).ravel()
+    items = values.tolist()
+    if array.dtype.type is np.longdouble:  # no number of JSON or of Python is as precise
+        items = [np.format_float_scientific(item) for item in values]
+    if array.dtype.kind not in "biufUOmM" or not all(
+        isinstance(item, bool | int | float | str) for item in items
     ):
         raise ValueError(f"{name} must have numbers or strings to be saved, got {array!r:.200}.")
-    return [array.dtype.str, array.shape, [_encode(x, name, {}) for x in array.ravel().tolist()]]
+    return [array.dtype.str, array.shape, [_encode(item, name, {}) for item in items]]
 
 
 def _encode_estimator(estimator, tensors):
+    check_is_fitted(estimator)
     parameters = estimator.get_params(deep=False)
+    if parameters.get("memory") is not None:
+        raise ValueError(f"memory must be {_CODE['memory']} to be saved.")
     encoded = {key: _encode(value, key, tensors) for key, value in parameters.items()}
     names = [name for name in _FITTED[type(estimator)] if name in vars(estimator)]
     fitted = {name: _encode(getattr(estimator, name), name, tensors) for name in names}
@@ -354,7 +375,14 @@ class _Decoder:
 
     def __init__(self, tensors, file_size):
         self.tensors = tensors
-        self.file_size = file_size
+        self.n_bytes_left = max(_MAX_WIDENED, _MAX_WIDENING * file_size)
+
+    def decode_model(self, encoded):
+        model = self.decode(encoded)
+        split_model(model)  # refuses other models
+        if self.tensors:
+            raise ValueError(f"it holds the unknown tensor {min(self.tensors)!r:.50}")
+        return model
 
     def decode(self, encoded):
         if encoded is None or isinstance(encoded, bool | int | float | str):
@@ -378,21 +406,24 @@ class _Decoder:
         return decoders[kind](value)
 
     def _dtype(self, text):
-        dtype = np.dtype(text)
-        if dtype.kind not in "biufUO" or dtype.names is not None:
+        if not _PLAIN_DTYPE.fullmatch(text):
             raise ValueError(f"{text!r:.50} is not the type of an array in a model")
-        return dtype
+        return np.dtype(text)
 
     def _array(self, dtype, shape, values):
         dtype = self._dtype(dtype)
-        if dtype.itemsize * len(values) > _MAX_WIDENING * self.file_size:
-            raise ValueError("an array takes more memory than the file")
+        self.n_bytes_left -= dtype.itemsize * len(values)
+        if self.n_bytes_left < 0:
+            raise ValueError("its arrays take much more memory than the file")
         values = [self.decode(value) for value in values]
         if not all(isinstance(value, bool | int | float | str) for value in values):
             raise TypeError("an array holds other values than numbers and strings")
-        return np.array(values, dtype).reshape(shape)
+        stored = np.dtype(f"{dtype.str[0]}i8") if dtype.kind in "mM" else dtype
+        return np.array(values, stored).view(dtype).reshape(shape)
 
     def _random_state(self, key, position, has_gauss, gauss):
+        if type(position) is not int or not 0 <= position <= len(key):  # NumPy does not check it
+            raise ValueError("the state of its random numbers is malformed")
         state = np.random.RandomState()
         state.set_state(("MT19937", np.array(key, np.uint32), position, has_gauss, gauss))
         return state
@@ -402,13 +433,17 @@ class _Decoder:
 
     def _estimator(self, kind, parts):
         parameters = {name: self.decode(value) for name, value in parts["parameters"].items()}
+        if kind is not Pipeline and any(type(value) in _FITTED for value in parameters.values()):
+            raise ValueError("a parameter is an estimator")
         estimator = kind(**parameters)
         for name, value in parts["fitted"].items():
             if name not in _FITTED[kind]:
                 raise ValueError(f"{name!r:.50} is not an attribute of {kind.__name__}")
             setattr(estimator, name, self.decode(value))
         if kind is Pipeline:
-            split_model(estimator)
+            _check_pipeline(estimator)
+        if kind is ImageReader:
+            _check_reader(estimator)
         if kind is DeepLeNetClassifier:
             estimator.preprocessor_ = self._preprocessor(**parts["preprocessor"])
             estimator.net_ = self._net(estimator, **parts["net"])
@@ -419,16 +454,27 @@ class _Decoder:
         return estimator
 
     def _take(self, prefix):
-        """Return the tensors whose names begin with a prefix, without it."""
+        """Take out the tensors whose names begin with a prefix; return them without it."""
+        names = [name for name in self.tensors if name.startswith(prefix)]
         return {
-            name.removeprefix(prefix): torch.from_numpy(array.copy())
-            for name, array in self.tensors.items()
-            if name.startswith(prefix)
+            name.removeprefix(prefix): torch.from_numpy(self.tensors.pop(name).copy())
+            for name in names
         }
 
     def _preprocessor(self, layout, n_features):
-        preprocessor = ImagePreprocessor(ImageLayout(*layout), IMAGE_SIZE)
-        preprocessor.load_state_dict(self._take("preprocessor."))
+        height, width, channels, is_first = layout
+        buffers = self._take("preprocessor.")
+        # Compared before a preprocessor of that size is made.
+        if not (
+            _are_sizes((height, width, channels)) and buffers["mean"].shape == (channels, 1, 1)
+        ):
+            raise ValueError("its pixel statistics do not have the shape of its images")
+        preprocessor = ImagePreprocessor(
+            ImageLayout(height, width, channels, bool(is_first)), IMAGE_SIZE
+        )
+        preprocessor.load_state_dict(buffers)
+        if not ((preprocessor.std > 0).all() and preprocessor.low <= preprocessor.high):
+            raise ValueError("its pixel statistics are not those of images")
         preprocessor.n_features = n_features
         return preprocessor
 
@@ -448,13 +494,16 @@ class _Decoder:
             if recipe[name] not in known:
                 raise ValueError(f"{recipe[name]!r:.50} is an unknown {name}")
         recipe["device"] = _available(recipe["device"])
+        temperature = self.decode(temperature)
+        if not (type(temperature) is float and 0 < temperature < math.inf):
+            raise ValueError("its temperature is not a positive number")
         return restore_net(
             Recipe(network=network, **recipe),
             n_classes,
             n_channels,
             weights,
             statistics,
-            float(self.decode(temperature)),
+            temperature,
             [{key: self.decode(value) for key, value in epoch.items()} for epoch in history],
         )
 
@@ -467,20 +516,61 @@ def _available(device):
         return torch.device("cpu")
 
 
+def _are_sizes(values, n=3):
+    """Tell whether values are n positive integers."""
+    return len(values) == n and all(type(value) is int and value >= 1 for value in values)
+
+
+def _check_pipeline(pipeline):
+    """Refuse steps that are not pairs, and a memory, which is a folder of pickles."""
+    steps = pipeline.steps
+    is_valid = isinstance(steps, list) and all(isinstance(step, tuple) for step in steps)
+    if not is_valid or not all(isinstance(name, str) for name, _ in steps):
+        raise ValueError("the steps of its pipeline are malformed")
+    if pipeline.memory is not None:
+        raise ValueError("its pipeline has a memory")
+
+
+def _check_reader(reader):
+    is_valid = (
+        isinstance(reader.size_, tuple)
+        and _are_sizes(reader.size_, 2)
+        and reader.mode_ in ("L", "RGB")
+        and reader.dtype_ in (np.uint8, np.uint16, np.float32)
+    )
+    if not is_valid:
+        raise ValueError("the attributes of its reader are malformed")
+
+
 def _check_consistent(classifier):
     """Refuse attributes that do not fit together."""
     layout = classifier.preprocessor_.layout
     n_features = classifier.preprocessor_.n_features
     classes, reference = classifier.classes_, classifier._pixel_reference
+    names = getattr(classifier, "feature_names_in_", None)
     is_consistent = (
         classes.ndim == 1
-        and len(np.unique(classes)) == len(classes) > 1
+        and len(classes) > 1
+        and np.array_equal(np.unique(classes), classes)  # sorted, unequal and not NaN
+        and (classes.dtype.kind != "O" or all(isinstance(label, str) for label in classes))
         and classifier.image_shape_ == layout.shape
+        and isinstance(n_features, int)
         and classifier.n_features_in_ == n_features
+        and _are_sizes(classifier.input_shape_, len(classifier.input_shape_))
         and math.prod(classifier.input_shape_) == n_features <= layout.n_values
         and isinstance(classifier.input_dtype_, np.dtype)
+        and classifier.input_dtype_.kind in "biuf"
+        and (names is None or (names.dtype.kind == "O" and names.shape == (n_features,)))
         and isinstance(classifier._random_state, np.random.RandomState)
+        and isinstance(reference, PixelReference | None)
         and (reference is None or reference.is_consistent(layout, n_features))
+        and isinstance(classifier.n_iter_, int)
+        and isinstance(classifier.loss_, float)
+        and all(isinstance(loss, float) for loss in classifier.loss_curve_)
+        and all(
+            isinstance(score, float) for score in vars(classifier).get("validation_scores_", [])
+        )
+        and all(isinstance(number, int) for number in classifier.n_threads_)
     )
     if not is_consistent:
         raise ValueError("its attributes do not fit together")
