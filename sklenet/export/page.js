@@ -283,9 +283,9 @@ function centered(canvas) {
   if (!mass) return canvas;
   const share = isSmall ? 1 : 20 / 28; // of the image, as in MNIST
   const zoom = share * Math.min(width / (right - left + 1), height / (bottom - top + 1));
-  // The center of mass, unless a part of the drawing would leave the image.
+  // The center of mass, unless a part of the drawing would touch the border of the image.
   const centerOf = (moment, start, end, side) => {
-    const half = side / 2 / zoom;
+    const half = (side * (1 / 2 - (1 - share) / 8)) / zoom;
     return Math.min(Math.max(moment / mass, end + 1 - half), start + half);
   };
   const x = centerOf(massX, left, right, width), y = centerOf(massY, top, bottom, height);
