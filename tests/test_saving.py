@@ -335,6 +335,10 @@ HOSTILE = {
         loss_curve_=json.loads("[" * 900 + "]" * 900)
     ),
     "huge images": lambda parts: parts["preprocessor"].update(layout=[1, 1, 10**10, False]),
+    "huge padding": lambda parts: (
+        parts["preprocessor"].update(layout=[10**9, 10**9, 1, False])
+        or parts["fitted"].update(image_shape_={"tuple": [10**9, 10**9, 1]})
+    ),
     "no layout": lambda parts: parts["preprocessor"].update(layout=[8, 8.0, 1, False]),
     "many wide strings": lambda parts: parts["parameters"].update(
         class_weight=[{"array": ["<U1000000", [4], ["a"] * 4]}] * 500

@@ -548,6 +548,7 @@ def _check_consistent(classifier):
     n_features = classifier.preprocessor_.n_features
     classes, reference = classifier.classes_, classifier._pixel_reference
     names = getattr(classifier, "feature_names_in_", None)
+    side = math.ceil(math.sqrt(n_features))  # of the square that the rows of a table fill
     is_consistent = (
         classes.ndim == 1
         and len(classes) > 1
@@ -557,7 +558,8 @@ def _check_consistent(classifier):
         and isinstance(n_features, int)
         and classifier.n_features_in_ == n_features
         and _are_sizes(classifier.input_shape_, len(classifier.input_shape_))
-        and math.prod(classifier.input_shape_) == n_features <= layout.n_values
+        and math.prod(classifier.input_shape_) == n_features
+        and (n_features == layout.n_values or layout.shape == (side, side, 1))
         and isinstance(classifier.input_dtype_, np.dtype)
         and classifier.input_dtype_.kind in "biuf"
         and (names is None or (names.dtype.kind == "O" and names.shape == (n_features,)))
