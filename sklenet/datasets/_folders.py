@@ -313,7 +313,8 @@ def _list_frame(frame, columns, root):
     for row, name in enumerate(names):
         if not isinstance(name, str | os.PathLike):
             raise ValueError(
-                f"path must have file names in its column {file_column!r}, got {name!r} in row {row}."
+                f"path must have file names in its column {file_column!r}, got {name!r} in row "
+                f"{row}."
             )
     return _join(root, names), labels
 
