@@ -73,6 +73,8 @@ def accuracies(trained_on, trial, size, method, *, images, options):
     contender = make_method(method.removesuffix(", no augmentation"), random_state=trial)
     if method == PLAIN:
         contender.set_params(classifier__augmentation=None)
+    if "classifier__check_pixels" in contender.get_params():
+        contender.set_params(classifier__check_pixels=False)  # corrupted images are intended
     if options.accelerate:
         contender = lab.accelerate(contender)
     contender.fit(*lab.take_subset(X, y, size, trial))
