@@ -45,8 +45,8 @@ _METHODS = ("deep_lenet", "lenet5", "svm", "mlp", "knn")
 _AUGMENTATIONS = ("affine", "elastic", "flip", "shift")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _PROBE_IMAGES = 2_000  # that the time of an epoch is measured with
-_NAMELESS = r"^X\[\d+\]"  # an image that is not a file, in an error
-_N_MISTAKES = 5  # most frequent ones that are listed
+_NAMELESS = re.compile(r"\bX\[\d+\]")  # an image that is not a file, in an error
+_N_LISTED = 5  # mistakes or unknown labels
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,16 +76,19 @@ def main(argv: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
-            return options.run(options) or 0
+            code = options.run(options) or 0
+            sys.stdout.flush()  # here, where an error is reported
+            return code
     except KeyboardInterrupt:
-        _say("Interrupted; nothing was written.")
+        _say("Interrupted.")
         return 130
     except BrokenPipeError:  # the reader of the output has ended, as `head` does
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
         return 1
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        _say(f"sklenet: error: {' '.join(str(error).split())}")
+    except (OSError, ValueError, TypeError, ImportError, RuntimeError, MemoryError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        _say(f"sklenet: error: {_NAMELESS.sub('standard input', text)}")
         return 1
 
 
@@ -266,7 +269,7 @@ def _augmentation(names):
     if names is None:
         return "auto"
     if "none" in names and len(names) > 1:
-        raise ValueError(f"argument --augmentation: 'none' goes with no other, got {names}")
+        raise ValueError(f"argument --augmentation: 'none' must be the only one, got {names}")
     return None if names == ["none"] else tuple(names)
 
 
@@ -274,20 +277,17 @@ def _limit_time(classifier, X, y, seconds):
     """Return the parameters with which a fit takes at most so long, but at least one epoch."""
     from sklearn.base import clone
 
-    from .datasets._sources import take_subset
     from .training import training_budget
 
     is_doubled = classifier.augmentation not in ("auto", None)
     batch_size, max_epochs = training_budget(len(y), is_doubled)
     start = time.perf_counter()
     probe = clone(classifier).set_params(max_epochs=2, batch_size=batch_size)
-    n_classes = len(np.unique(y))
-    if n_classes <= _PROBE_IMAGES < len(y) - n_classes:
-        probe.fit(*take_subset(X, y, _PROBE_IMAGES, 0))
-        share = _PROBE_IMAGES / len(y)
-    else:
-        probe.fit(X, y)
-        share = 1.0
+    probed = np.random.RandomState(0).permutation(len(y))[:_PROBE_IMAGES]
+    if len(np.unique(y[probed])) < 2:
+        probed = np.arange(len(y))
+    probe.fit(X[probed], y[probed])
+    share = len(probed) / len(y)
     seconds -= time.perf_counter() - start
     fitting = int(seconds / (probe.history_[-1, "dur"] / share))
     if fitting < 1:
@@ -356,7 +356,7 @@ def _predict(options):
     elif rows:
         print(tabulate(rows, header, tablefmt="simple", floatfmt=".4f", disable_numparse=[0, 1]))
     for error in errors:
-        _say(f"sklenet: error: {re.sub(_NAMELESS, 'standard input', str(error))}")
+        _say(f"sklenet: error: {_NAMELESS.sub('standard input', str(error))}")
     return 1 if errors else 0
 
 
@@ -387,11 +387,11 @@ def _find_images(arguments):
 def _listed_files(content):
     """Return the lines of a list of files; None for the content of an image."""
     try:
-        lines = content.decode().splitlines()
+        lines = content.decode("utf-8-sig").splitlines()  # Windows marks UTF-8
     except UnicodeDecodeError:
         return None
-    is_image = re.match(rb"P[1-6]\s|%|<|\Z", content) or b"\0" in content  # also the text of PPM
-    return None if is_image else [line for line in lines if line]
+    is_list = bool(lines) and "\0" not in lines[0] and os.path.exists(lines[0])
+    return [line for line in lines if line] if is_list else None
 
 
 def _predict_files(model, sources, n_jobs):
@@ -407,7 +407,7 @@ def _predict_files(model, sources, n_jobs):
     size, mode = (height, width), {1: "L", 3: "RGB"}.get(channels)
     if mode is None:
         raise ValueError(f"MODEL must have images of 1 or 3 channels for files, got {channels}")
-    dtype = classifier.input_dtype_ if reader is None else reader.dtype_
+    dtype = None if reader is None else reader.dtype_
     background = "white" if reader is None else reader.background
     reader = ImageReader(background=background, on_error="skip", n_jobs=n_jobs)
     images, positions, errors = read_images(reader, sources, size, mode, dtype, verbose=1)
@@ -429,9 +429,10 @@ def _evaluate(options):
     from .export._pipeline import split_model
 
     model = load(options.model)
-    _, classifier = split_model(model)
-    channels = classifier.image_shape_[2]
-    source = _load(options, size=classifier.image_shape_[:2], mode="L" if channels == 1 else "RGB")
+    reader, classifier = split_model(model)
+    mode = "L" if classifier.image_shape_[2] == 1 else "RGB"
+    background = "white" if reader is None else reader.background
+    source = _load(options, size=classifier.image_shape_[:2], mode=mode, background=background)
     X, y = (source.X, source.y) if source.X_test is None else (source.X_test, source.y_test)
     y = _match_labels(y, classifier.classes_)
     predictions = model.predict(X)
@@ -468,22 +469,19 @@ def _evaluate(options):
     if mistakes:
         columns = ("images", "true", "predicted")
         print("\nMost frequent mistakes\n")
-        print(tabulate(mistakes[:_N_MISTAKES], columns, disable_numparse=[1, 2]))
+        print(tabulate(mistakes[:_N_LISTED], columns, disable_numparse=[1, 2]))
 
 
 def _match_labels(y, classes):
-    """Convert labels to the type of the classes, as the folder "7" to the class 7."""
-    if classes.dtype.kind in "iu" and y.dtype.kind == "U":
-        y = np.array([int(label) if re.fullmatch(r"-?\d+", label) else label for label in y])
-    elif classes.dtype.kind == "U" and y.dtype.kind in "iu":
-        y = y.astype(str)
-    unknown = np.setdiff1d(y, classes) if y.dtype.kind == classes.dtype.kind else y
-    if len(unknown):
+    """Return the classes that are written as the labels: the folder "7" is the class 7."""
+    known = {str(label): position for position, label in enumerate(classes.tolist())}
+    names = [str(label) for label in y.tolist()]
+    unknown = sorted(set(names) - known.keys())
+    if unknown:
         raise ValueError(
-            f"DATA must have the classes of the model, {classes.tolist()}, got also "
-            f"{np.unique(unknown)[:_N_MISTAKES].tolist()}"
+            f"DATA must have the classes of the model, {[*known]}, got also {unknown[:_N_LISTED]}"
         )
-    return y
+    return classes[[known[name] for name in names]]
 
 
 def _count_mistakes(y, predictions):

@@ -7,7 +7,9 @@ import io
 import math
 import os
 import stat
+import threading
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["Chunk", "Failure", "Format", "read_chunk", "unify_sizes"]
+__all__ = ["Chunk", "Failure", "Format", "read_chunk", "read_gray", "unify_sizes"]
 
 # Those that Pillow decodes itself: for EPS, for instance, it would start another program.
 _FORMATS = (
@@ -48,7 +50,7 @@ _REDUCING_GAP = 3.0  # JPEG files and large images are first reduced to this mul
 
 
 class Format(NamedTuple):
-    """What images are converted to; None is read off the images."""
+    """The format that images are converted to; None is read off the images."""
 
     size: tuple[int, int] | None  # height and width
     mode: str | None  # "L" or "RGB"
@@ -79,8 +81,7 @@ def read_chunk(sources, first, format, on_error):
     of the first source, for the errors; with ``on_error="raise"`` the first failure is the last.
     """
     chunk = Chunk()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _without_bomb_warnings():
         for index, source in enumerate(sources, start=first):
             try:
                 pixels, size = _read(source, format)
@@ -96,6 +97,20 @@ def read_chunk(sources, first, format, on_error):
     if len({(pixels.shape, pixels.dtype) for pixels in chunk.images}) == 1:
         chunk.images = np.stack(chunk.images)  # one array travels faster between processes
     return chunk
+
+
+@contextmanager
+def _without_bomb_warnings():
+    """Let a warning of a decompression bomb, which is refused anyway, be an error.
+
+    In other threads it stays a warning: the filters belong to the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def unify_sizes(chunks):
@@ -145,10 +160,11 @@ def _resample(pixels, rows, columns):
 def _read(source, format):
     """Return the pixels of an image and its size as it came."""
     if isinstance(source, np.ndarray):
-        pixels = _check_array(source)
-        return _convert_array(pixels, format), pixels.shape[:2]
+        pixels = _convert_array(_check_array(source), format)
+        return _fit(pixels, format), pixels.shape[:2]
     if isinstance(source, Image.Image):
-        return _convert(ImageOps.exif_transpose(source), format)
+        pixels = _convert(ImageOps.exif_transpose(source), format)
+        return _fit(pixels, format), pixels.shape[:2]
     with _open(source) as image:
         width, height = image.size
         size = format.size or (_MIXED_SIZE if max(width, height) > _LARGEST else None)
@@ -158,8 +174,14 @@ def _read(source, format):
         # JPEG files have their orientation in the header, which was read.
         if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:
             ImageOps.exif_transpose(image, in_place=True)
-        pixels, size = _convert(image, format)
-        return pixels, (height, width) if max(width, height) > _LARGEST else size
+        pixels = _convert(image, format)
+        is_large = max(width, height) > _LARGEST
+        return _fit(pixels, format), (height, width) if is_large else pixels.shape[:2]
+
+
+def read_gray(image):
+    """Return the pixels of an image of Pillow in gray, turned by its orientation, on white."""
+    return _convert(ImageOps.exif_transpose(image), Format(None, "L", (255, 255, 255)))
 
 
 def _open(source):
@@ -198,13 +220,12 @@ def _draft(image, size):
 
 
 def _convert(image, format):
-    """Return the pixels of a decoded image and its size."""
-    size = (image.height, image.width)
+    """Return the pixels of a decoded image, not resized."""
     if image.mode in _DEEP:
         # Pillow reads these files of 16 bits as integers of 32 bits.
         has_16_bits = image.mode == "I" and image.format in ("PNG", "PPM")
         dtype = np.uint16 if has_16_bits else _DEEP[image.mode]
-        return _convert_array(np.asarray(image).astype(dtype), format), size
+        return _convert_array(np.asarray(image).astype(dtype), format)
     is_gray = image.mode in _GRAY or (image.mode == "P" and _has_gray_palette(image))
     if image.has_transparency_data:
         background = Image.new("RGBA", image.size, (*format.background, 255))
@@ -216,7 +237,7 @@ def _convert(image, format):
         image = image.convert("RGB")
     if image.mode != mode:
         image = image.convert(mode)
-    return _fit(np.asarray(image), format), size
+    return np.asarray(image)
 
 
 def _has_gray_palette(image):
@@ -259,7 +280,7 @@ def _convert_array(array, format):
         array = _round_to(array.dtype, array @ _LUMA)
     if format.mode == "RGB" and array.ndim == 2:
         array = np.repeat(array[..., np.newaxis], 3, axis=2)
-    return _fit(array, format)
+    return array
 
 
 def _round_to(dtype, values):

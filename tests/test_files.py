@@ -5,11 +5,14 @@ import os
 import pickle
 import struct
 import sys
+import warnings
 import zlib
+from collections import deque
 
 import numpy as np
 import pytest
 from helpers import Small
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import clone
@@ -287,6 +290,21 @@ def test_reader_image_of_pillow_is_unchanged():
     (pixels,) = read(image, background="white")
     assert_array_equal(pixels, np.where(RAMP == 3, 255, RAMP))
     assert_array_equal(np.asarray(image), RAMP)
+
+
+def test_reader_deque_of_palette_images(rng_files):
+    images = [color("P"), color("P")]
+    assert_array_equal(ImageReader().fit_transform(deque(images)), read(*images))
+    with pytest.raises(TypeError, match="X must be a sequence of images, got ndarray"):
+        ImageReader().fit(np.array(3.0))
+
+
+def test_reader_in_threads_leaves_the_warning_filters(rng_files):
+    before = list(warnings.filters)
+    with parallel_config(backend="threading"):
+        images = ImageReader(n_jobs=4).fit_transform(rng_files)
+    assert warnings.filters == before
+    assert_array_equal(images, read(*rng_files))
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,51 @@ def test_load_folder_of_broken_images_raises(tmp_path):
     (tmp_path / "a" / "1.png").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"an image that can be read; .*1\.png"):
         load_image_folder(tmp_path, on_error="skip")
+
+
+def test_list_folder_train_among_classes_is_a_class(tmp_path):
+    folder = write_images(tmp_path, "train/steam/1.png", "bus/1.png", "car/1.png")
+    assert list_image_folder(folder)[1].tolist() == ["bus", "car", "train"]
+    with pytest.raises(ValueError, match="split must be one of"):
+        list_image_folder(write_images(tmp_path / "two", "train/a/1.png", "test/1.png"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_load_folder_looping_link_is_named(tmp_path):
+    folder = write_images(tmp_path, "a/1.png")
+    (folder / "a" / "loop.png").symlink_to("loop.png")
+    with pytest.raises(ValueError, match=r"loop\.png cannot be read as an image"):
+        load_image_folder(folder)
+    with pytest.warns(UserWarning, match="1 of 2 images were left out"):
+        assert len(load_image_folder(folder, on_error="skip")[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"file,label\nx.png,\n", "a file name and a label in row 2"),
+        ("file,label\nä.png,cat\n".encode("latin-1"), "must be a CSV file in UTF-8, got .*csv"),
+        (b"file,label\nx.png," + b"a" * 200_000 + b"\n", "must be a CSV file in UTF-8, got .*csv"),
+    ],
+)
+def test_list_csv_unreadable_raises(tmp_path, content, message):
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list_image_folder(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("label", ["99999999999999999999", "--5", "+1", "01", "1.0"])
+def test_list_csv_odd_numbers_stay_strings(tmp_path, label):
+    path = write_csv(tmp_path, f"file,label\nx.png,{label}\n")
+    assert list_image_folder(path)[1].tolist() == [label]
+
+
+@pytest.mark.parametrize("labels", [["cat", np.nan], [None, "cat"], ["a", 1]])
+def test_list_frame_without_labels_raises(labels):
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="The column 'label' must have"):
+        list_image_folder(
+            pd.DataFrame({"file": ["x", "y"], "label": pd.Series(labels, dtype=object)})
+        )
+    with pytest.raises(ValueError, match="a data frame with rows"):
+        list_image_folder(pd.DataFrame({"file": [], "label": []}))

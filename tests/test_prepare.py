@@ -1,7 +1,10 @@
 """Photographs of handwritten digits as images like those of MNIST."""
 
+import io
+
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 from sklenet import DeepLeNetClassifier
@@ -98,3 +101,18 @@ def test_prepared_photographs_are_recognized(mnist):
     prepared = np.stack([prepare_digit(image) for image in photographs])
     accuracy = classifier.score(X_test[:100], y_test[:100])
     assert classifier.score(prepared, y_test[:100]) >= accuracy - 0.04
+
+
+def test_prepare_digit_image_of_pillow_is_turned_and_converted():
+    Image = pytest.importorskip("PIL.Image")
+    paper = np.full((120, 80), 230, dtype=np.uint8)
+    paper[20:100, 30:36] = 40
+    paper[20:26, 30:60] = 40
+    expected = prepare_digit(paper)
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(paper))).save(file, "PNG", exif=exif)
+    assert_array_equal(prepare_digit(Image.open(file)), expected)
+    for mode in ("P", "LA", "RGB"):
+        assert_array_equal(prepare_digit(Image.fromarray(paper).convert(mode)), expected)

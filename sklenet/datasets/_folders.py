@@ -17,6 +17,7 @@ _EXTENSION = re.compile(
     r"\.(avif|bmp|dib|gif|ico|jfif|jp2|jpe|jpe?g|mpo|pbm|pcx|pgm|png|pnm|ppm|sgi|tga|tiff?|webp)",
     re.IGNORECASE,
 )
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")  # as Python writes integers of 64 bits
 _SPLITS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
@@ -202,7 +203,7 @@ def _walk(folder, above):
     if identity in above:
         raise ValueError(f"{folder} is a link to a folder above it: remove it.")
     for entry in _visible(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(entry.path, [*above, identity])
         elif _EXTENSION.fullmatch(os.path.splitext(entry.name)[1]):
             yield entry.path
@@ -216,7 +217,15 @@ def _visible(folder):
 
 
 def _folders(folder):
-    return [entry for entry in _visible(folder) if entry.is_dir()]
+    return [entry for entry in _visible(folder) if _is_folder(entry)]
+
+
+def _is_folder(entry):
+    """Tell whether an entry is a folder; a link to itself is a file that cannot be read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _check_folder(path):
@@ -232,13 +241,15 @@ def _check_folder(path):
 def splits_of(folder: Path) -> dict[str, Path]:
     """Return the parts of a folder that has its class folders in folders such as ``train``."""
     folders = _folders(folder)
+    known = [name for names in _SPLITS.values() for name in names]
     parts = {
         split: Path(entry)
         for split, names in _SPLITS.items()
         for entry in folders
         if entry.name.lower() in names and _folders(entry)  # a class may be called so
     }
-    return parts if "train" in parts or len(parts) == len(folders) else {}
+    is_split = len(parts) > 1 or all(entry.name.lower() in known for entry in folders)
+    return parts if is_split else {}
 
 
 def _find_split(folder, split):
@@ -282,8 +293,11 @@ def _list_classes(folder):
 
 
 def _list_csv(path, columns, root):
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"path must be a CSV file in UTF-8, got {path}: {error}.") from error
     if len(rows) < 2:
         raise ValueError(f"path must be a CSV file with a header and rows, got {path} without.")
     header, *rows = rows
@@ -296,20 +310,24 @@ def _list_csv(path, columns, root):
     file_column, label_column = _choose_columns(header, columns, path)
     names = [row[header.index(file_column)] for row in rows]
     labels = np.array([row[header.index(label_column)] for row in rows])
-    if all(label == str(_integer(label)) for label in labels):
+    for number, (name, label) in enumerate(zip(names, labels, strict=True), 2):
+        if not (name and label):
+            raise ValueError(f"{path} must have a file name and a label in row {number}.")
+    if all(_INTEGER.fullmatch(label) for label in labels):
         labels = labels.astype(np.int64)
     return _join(root if root is not None else path.parent, names), labels
 
 
-def _integer(text):
-    return int(text) if text.lstrip("-").isdecimal() else None
-
-
 def _list_frame(frame, columns, root):
     file_column, label_column = _choose_columns(list(frame.columns), columns, "the data frame")
-    labels = np.asarray(frame[label_column])
-    labels = labels.astype(str) if labels.dtype == object and isinstance(labels[0], str) else labels
-    names = list(frame[file_column])
+    from .._validation import check_label_types
+
+    names, labels = list(frame[file_column]), np.asarray(frame[label_column])
+    if not names:
+        raise ValueError("path must be a data frame with rows, got an empty one.")
+    check_label_types(labels, f"The column {label_column!r}")
+    if all(isinstance(label, str) for label in labels):
+        labels = labels.astype(str)
     for row, name in enumerate(names):
         if not isinstance(name, str | os.PathLike):
             raise ValueError(

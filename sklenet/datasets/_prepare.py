@@ -34,7 +34,7 @@ def prepare_digit(image: Any) -> NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        If the shape is not that of an image, or if no ink stands out from the paper.
+        If the shape is not that of an image, or if the paper does not have any ink.
     TypeError
         If the image does not hold numbers.
 
@@ -84,6 +84,10 @@ def prepare_digit(image: Any) -> NDArray[np.uint8]:
 
 
 def _to_gray(image):
+    if type(image).__module__.startswith("PIL."):
+        from .._pillow import read_gray
+
+        image = read_gray(image)  # also of palettes, and turned by its EXIF orientation
     pixels = np.asarray(image)
     if pixels.dtype.kind not in "biuf":
         raise TypeError(f"image must hold numbers, got the dtype {pixels.dtype}.")
@@ -125,7 +129,7 @@ def _find_ink(gray):
     ink = residual if above > below else -residual
     contrast = ink.max()
     if not contrast > max(_MIN_CONTRAST * noise, _MIN_RANGE * np.abs(gray).max()):
-        raise ValueError("image must show a digit, got one without ink that stands out.")
+        raise ValueError("image must show a digit, got one without ink on its paper.")
     peak = np.median(ink[ink > contrast / 2])
     ink = np.clip((ink / peak - _FAINT) / (_FULL - _FAINT), 0, 1)
     parts, n_parts = ndimage.label(ink > 0, structure=np.ones((3, 3)))

@@ -233,6 +233,10 @@ def _labels(classes):
         return classes, np.int64 if classes.max() <= np.iinfo(np.int64).max else np.uint64
     if kind == "f":
         return classes, np.float32 if classes.dtype.itemsize <= 4 else np.float64
+    if kind not in "bUO":
+        raise ValueError(
+            f"The classes must be strings, numbers or booleans to be exported, got {classes.dtype}."
+        )
     return classes, bool if kind == "b" else object
 
 
@@ -261,7 +265,7 @@ def _make_model(graph, classifier, reader):
         ir_version=_IR_VERSION,
     )
     metadata = {
-        "classes": classes.tolist(),
+        "classes": classes.astype(dtype).tolist(),
         "image_shape": layout.shape,
         "channels_first": layout.channels_first,
     }

@@ -185,6 +185,8 @@ def load(path: str | os.PathLike) -> Any:
             raise ValueError("its checksum differs")
         with np.errstate(over="raise", invalid="raise"), default_torch_settings():
             return _Decoder(tensors, len(content)).decode_model(description["model"])
+    except torch.OutOfMemoryError:  # of the device: the file may be intact
+        raise
     except _ERRORS as error:
         raise ValueError(f"{file} is damaged: {_reason(error)}.") from error
 
@@ -371,7 +373,7 @@ def _encode_epoch(epoch):
 
 
 class _Decoder:
-    """From JSON to values; whatever does not fit raises one of `_ERRORS`."""
+    """From JSON to values; malformed JSON raises one of `_ERRORS`."""
 
     def __init__(self, tensors, file_size):
         self.tensors = tensors

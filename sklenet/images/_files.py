@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import chain
 from numbers import Integral
 from typing import Any, Literal, Self
@@ -68,9 +69,10 @@ class ImageReader(TransformerMixin, BaseEstimator):
     Notes
     -----
     Images are turned as their EXIF orientation says. Of an animation the first frame is read. JPEG
-    files that are much larger than `size` are decoded at a reduced size. Files of 16 bits are
-    `uint16` and those of 32 bits `float32`; among them, images of 8 bits are multiplied by 257.
-    Integer and floating-point images do not mix. Color profiles are ignored.
+    files that are much larger than `size` are decoded at a reduced size. Gray files of 16 bits are
+    `uint16` and those of 32 bits `float32`, without transparency; among images of 16 bits, those of
+    8 bits are multiplied by 257. Integer and floating-point images do not mix. Color profiles are
+    ignored.
 
     A file with more than ``PIL.Image.MAX_IMAGE_PIXELS`` pixels is refused, as it may be an attack
     on the memory. Formats for which Pillow starts other programs are refused as well.
@@ -197,7 +199,6 @@ class ImageReader(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
-        tags.no_validation = False
         return tags
 
 
@@ -245,14 +246,14 @@ def _check_sources(X):
     """Convert X to a list of images."""
     if isinstance(X, str | bytes | bytearray | os.PathLike):
         raise TypeError(f"X must be a sequence of images, got one {type(X).__name__}: pass [X].")
-    is_sequence = isinstance(X, Sequence) or (hasattr(X, "__len__") and hasattr(X, "__array__"))
-    if not is_sequence or isinstance(X, np.generic):
-        raise TypeError(f"X must be a sequence of images, got {type(X).__name__}.")
-    if not isinstance(X, list | tuple):
-        is_text = isinstance(X, np.ndarray) and X.dtype.kind not in "OUS"
-        X = X if is_text else np.asarray(X)
+    if isinstance(X, Sequence):
+        X = list(X)
+    elif hasattr(X, "__array__") and np.ndim(X) > 0:
+        X = np.asarray(X)
         if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUS":
             X = X[:, 0]  # a column of file names
+    else:
+        raise TypeError(f"X must be a sequence of images, got {type(X).__name__}.")
     if len(X) == 0:
         raise ValueError("X must have at least one image, got none.")
     return list(X)
@@ -304,10 +305,11 @@ def _read_chunks(sources, format, on_error, n_jobs, verbose):
     else:
         read = (read_chunk(*task) for task in tasks)
     chunks = []
-    for chunk in _with_progress(read, length, n_images, verbose):
-        chunks.append(chunk)
-        if on_error == "raise" and chunk.failures and n_workers == 1:
-            break
+    with closing(read):
+        for chunk in _with_progress(read, length, n_images, verbose):
+            chunks.append(chunk)
+            if on_error == "raise" and chunk.failures:
+                break
     if format.size is None:
         unify_sizes(chunks)
     return chunks
