@@ -19,7 +19,8 @@ board.style.setProperty("--ratio", board.width / board.height);
 const penWidth = (isSmall ? 0.12 : 0.085) * Math.min(board.width, board.height);
 
 const drawing = makeCanvas(board.width, board.height);
-let hasInk = false, picture = null, stream = null, video = null, isStarting = false;
+let hasInk = false, picture = null, stream = null, video = null;
+let request = 0; // the number of the last picture, camera, stroke or Clear, which overtakes others
 let pen = { x: board.width / 2, y: board.height / 2, isShown: false };
 let isScheduled = false;
 
@@ -41,14 +42,17 @@ function clear() {
   context.fillStyle = model.background;
   context.fillRect(0, 0, drawing.width, drawing.height);
   hasInk = false;
+  picture?.close();
   picture = null;
+  request++;
   stopCamera();
   say("");
   schedule();
 }
 
 function draw(from, to) {
-  if (picture || video) clear();
+  if (picture || stream) clear();
+  request++;
   const context = contextOf(drawing);
   const isErasing = element("eraser").getAttribute("aria-pressed") === "true";
   const ink = channels === 1 ? model.ink : element("ink").value;
@@ -128,13 +132,16 @@ board.addEventListener("blur", () => {
 // Pictures and the camera
 
 async function show(file) {
+  const mine = ++request;
   let loaded;
   try {
     loaded = await createImageBitmap(file);
   } catch {
+    if (mine !== request) return;
     say(`${file.name || "The file"} is not a picture that the browser can read.`);
     return;
   }
+  if (mine !== request) return;
   clear();
   picture = loaded;
   element("invert").checked = channels === 1 && hasOtherBackground(fit(picture));
@@ -168,23 +175,28 @@ async function toggleCamera() {
     clear();
     return;
   }
-  if (isStarting) return;
   clear();
-  isStarting = true;
+  const mine = request, started = document.createElement("video");
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    const started = document.createElement("video");
+    const opened = await navigator.mediaDevices.getUserMedia({
+      video: { facingMode: "environment" },
+    });
+    if (mine !== request) {
+      opened.getTracks().forEach((track) => track.stop());
+      return;
+    }
+    stream = opened;
     started.muted = started.playsInline = true;
     started.srcObject = stream;
     await started.play();
-    video = started;
   } catch {
+    if (mine !== request) return;
     stopCamera();
     say("The camera cannot be used: there is none, or the browser does not allow it.");
     return;
-  } finally {
-    isStarting = false;
   }
+  if (mine !== request) return;
+  video = started;
   element("camera").setAttribute("aria-pressed", "true");
   let isFirst = true;
   const look = () => {
