@@ -425,11 +425,13 @@ def _evaluate(options):
     from sklearn.metrics import accuracy_score, classification_report
     from tabulate import tabulate
 
+    from .datasets._sources import find_test_split
     from .export import load
     from .export._pipeline import split_model
 
     model = load(options.model)
     reader, classifier = split_model(model)
+    options.split = options.split or find_test_split(options.data)
     mode = "L" if classifier.image_shape_[2] == 1 else "RGB"
     background = "white" if reader is None else reader.background
     source = _load(options, size=classifier.image_shape_[:2], mode=mode, background=background)

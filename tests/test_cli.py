@@ -177,6 +177,15 @@ def test_evaluate_measures_the_test_part(model, folder, run):
     assert record["classes"]["odd"]["support"] + record["classes"]["even"]["support"] == 60
 
 
+def test_evaluate_does_not_read_the_training_images(model, folder, tmp_path, run):
+    data = tmp_path / "data"
+    write_digits(data / "test", range(160, 180))
+    (data / "train" / "odd").mkdir(parents=True)
+    (data / "train" / "odd" / "broken.png").write_bytes(b"broken")
+    result = run("evaluate", model, data)
+    assert (result.code, result.output[:22]) == (0, "Accuracy on 20 images:")
+
+
 def test_evaluate_labels_of_other_type(tmp_path, folder, run):
     for index in range(1, 10):
         path = tmp_path / "data" / str(LABELS[index])

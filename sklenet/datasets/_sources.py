@@ -13,7 +13,9 @@ from ._folders import load_image_folder, splits_of
 from ._idx import holds_idx_files, load_idx_folder
 from ._mnist import fetch_mnist
 
-__all__ = ["Source", "load_source", "take_subset"]
+__all__ = ["Source", "find_test_split", "load_source", "take_subset"]
+
+_NAMES = ("digits", "mnist")
 
 
 @dataclass
@@ -33,7 +35,7 @@ def load_source(source: str | os.PathLike, split: str | None = None, **reading: 
     the options of `load_image_folder`. A folder with a part "train" has "test", else "val", as its
     test part.
     """
-    if source in ("digits", "mnist") and split is not None:
+    if source in _NAMES and split is not None:
         raise ValueError(f"split must be None for {source!r}, got {split!r}.")
     if source == "digits":
         return Source(*load_digits_images())
@@ -42,15 +44,22 @@ def load_source(source: str | os.PathLike, split: str | None = None, **reading: 
         loaded = fetch_mnist() if source == "mnist" else load_idx_folder(folder, split=split)
         X, X_test, y, y_test = loaded
         return Source(X, y, X_test, y_test)
-    parts = splits_of(folder) if folder.is_dir() else {}
-    if split is not None or "train" not in parts:
+    has_parts = folder.is_dir() and "train" in splits_of(folder)
+    if split is not None or not has_parts:
         return Source(*load_image_folder(folder, split, **reading))
     X, y = load_image_folder(folder, "train", **reading)
-    test = next((name for name in ("test", "val") if name in parts), None)
+    test = find_test_split(source)
     if test is None:
         return Source(X, y)
     reading |= {"size": X.shape[1:3], "mode": "L" if X.ndim == 3 else "RGB"}
     return Source(X, y, *load_image_folder(folder, test, **reading))
+
+
+def find_test_split(source: str | os.PathLike) -> str | None:
+    """Return the part of a folder of image files to test on, "test" or "val", if it has one."""
+    folder = Path(source).expanduser()
+    parts = splits_of(folder) if source not in _NAMES and folder.is_dir() else {}
+    return next((name for name in ("test", "val") if name in parts), None)
 
 
 def take_subset(X, y, n_train, seed, argument="--n-train"):
