@@ -65,6 +65,18 @@ def test_onnx_activation_with_other_constants(activation, digits, export):
     assert_agrees(export(model), model, X_test)
 
 
+OTHERS = [nn.Identity, nn.Hardtanh, partial(nn.Hardtanh, -0.5, 2.0), nn.ReLU6, nn.Hardswish]
+OTHERS += [nn.SELU, nn.CELU, partial(nn.CELU, 0.4), nn.Softplus, partial(nn.Softplus, 3.0)]
+OTHERS += [nn.Softsign, nn.Mish, partial(nn.GELU, "tanh"), partial(nn.ReLU, inplace=True)]
+
+
+@pytest.mark.parametrize("activation", OTHERS)
+def test_onnx_other_activation_of_torch(activation, digits, export):
+    X, X_test, y, _ = digits
+    model = Small(activation, max_epochs=1).fit(X, y)
+    assert_agrees(export(model), model, X_test)
+
+
 NETWORKS = {
     "average pooling": {"pooling": "avg"},
     "no normalization": {"normalization": None},
@@ -129,6 +141,7 @@ def test_onnx_16_bits_with_large_offset(export, rng):
         np.array([0, 2**63 + 5], dtype=np.uint64),
         np.array([0.0, -3.0], dtype=np.float32),
         np.array([1e15, 7.0]),
+        np.array([2.0, 3.0], dtype=np.longdouble),
     ],
     ids=lambda labels: str(labels.dtype),
 )
@@ -139,6 +152,13 @@ def test_onnx_labels_of_type(labels, export, digits):
     assert_agrees(session, model, X)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["classes"]) == model.classes_.tolist()
+
+
+def test_onnx_labels_that_are_dates_raise(digits, tmp_path):
+    X, dates = digits[0][:40], np.array(["2020-02-29", "1999-01-01"], dtype="datetime64[D]")
+    model = Small(max_epochs=1).fit(X, dates[np.arange(40) % 2])
+    with pytest.raises(ValueError, match="must be strings, numbers or booleans to be exported"):
+        sklenet.to_onnx(model, tmp_path / "model.onnx")
 
 
 def test_onnx_frame_of_features(export, digits):
@@ -176,12 +196,24 @@ def test_onnx_after_partial_fit_and_load(export, digits, tmp_path):
     assert_agrees(export(sklenet.load(tmp_path / "model")), model, X_test)
 
 
+def test_onnx_ignores_the_settings_of_torch(export, digits):
+    X, X_test, y, _ = digits
+    model = Small(max_epochs=1).fit(X, y)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            session = export(model)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_agrees(session, model, X_test)
+
+
 def test_onnx_file_is_small_and_for_old_runtimes(export, digits, tmp_path):
     X, _, y, _ = digits
     model = Small(max_epochs=1).fit(X, y)
     export(model)
     exported = onnx.load(tmp_path / "model.onnx")
-    assert (exported.opset_import[0].version, exported.ir_version) == (13, 8)
+    assert (exported.opset_import[0].version, exported.ir_version) == (13, 7)
     n_weights = sum(parameter.numel() for parameter in model.module_.parameters())
     assert (tmp_path / "model.onnx").stat().st_size < 1.1 * 4 * n_weights + 10_000
 
@@ -191,9 +223,7 @@ class Cube(nn.Module):
         return x**3 / 9
 
 
-@pytest.mark.parametrize(
-    "activation", [Cube, partial(nn.GELU, "tanh"), type("Mine", (nn.ReLU,), {})]
-)
+@pytest.mark.parametrize("activation", [Cube, nn.PReLU, type("Mine", (nn.ReLU,), {})])
 def test_onnx_own_activation_raises(activation, digits, tmp_path):
     model = Small(activation, max_epochs=1).fit(digits[0], digits[2])
     with pytest.raises(ValueError, match="activation must be"):
@@ -205,6 +235,7 @@ def test_onnx_own_activation_raises(activation, digits, tmp_path):
     ("make", "error", "message"),
     [
         (clone, NotFittedError, "not fitted"),
+        (lambda model: make_pipeline(ImageReader(), model), NotFittedError, "not fitted"),
         (
             lambda model: make_pipeline(FunctionTransformer(), model),
             ValueError,

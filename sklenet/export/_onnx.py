@@ -11,6 +11,7 @@ from torch import nn
 
 from .. import __version__
 from .._compat import import_optional
+from .._torch import default_torch_settings
 from ..images import as_tensor
 from ..network import Dropout, LReLU, MaxPool2x2, RowwiseLinear
 from ..training import predict_logits
@@ -19,11 +20,12 @@ from ._write import check_writable, write_atomically
 
 __all__ = ["to_onnx"]
 
-_OPSET, _IR_VERSION = 13, 8  # of ONNX 1.10, so that older runtimes read the file
+_OPSET, _IR_VERSION = 13, 7  # of ONNX 1.8, so that older runtimes read the file
 _TOLERANCE = 1e-5  # of probabilities
 _N_CHECKED = (1, 7)  # images in the batches of the check
 
 
+@default_torch_settings()
 def to_onnx(model: Any, path: str | os.PathLike) -> None:
     """Export a fitted model as ONNX, to run it without Python or PyTorch.
 
@@ -41,7 +43,8 @@ def to_onnx(model: Any, path: str | os.PathLike) -> None:
     Raises
     ------
     ValueError
-        If a step of the pipeline or the activation is not part of sklenet.
+        If a step of the pipeline is not part of sklenet, or if ONNX does not have the activation or
+        the type of the classes.
     TypeError
         If the model is another estimator.
     NotFittedError
@@ -62,8 +65,12 @@ def to_onnx(model: Any, path: str | os.PathLike) -> None:
     The input "images" has the shape (n_samples, \\*input_shape_) and the type `input_dtype_` of the
     training images: resizing, centering and standardization are inside. The outputs are "label", of
     shape (n_samples,), and "probabilities", float32 of shape (n_samples, n_classes). Integer labels
-    are int64, or uint64 where that is too small. The metadata are JSON: "classes", "image_shape"
-    (height, width, channels), "channels_first" and, of a pipeline with a reader, "mode".
+    are int64, or uint64 where that is too small. The metadata are JSON:
+    "classes", "image_shape" (height, width, channels), "channels_first" and, of a pipeline with a
+    reader, "mode".
+
+    Activations of `torch.nn` are exported if they have few parameters and operators: those of
+    `activation` and, for example, Softplus, Hardtanh, SELU and Mish. Modules of your code are not.
 
     Before the file is written, ONNX Runtime predicts random images with it: the probabilities must
     be those of `predict_proba` to 1e-5.
@@ -162,7 +169,7 @@ def _add_network(graph, classifier, x):
     for layer in (*classifier.module_.features, *classifier.module_.head):
         if type(layer) not in _LAYERS:
             raise ValueError(
-                "activation must be one of sklenet's, or have the type of one, to be exported, "
+                "activation must be one of sklenet's or a simple one of torch.nn to be exported, "
                 f"got {layer}."
             )
         x = _LAYERS[type(layer)](graph, layer, x)
@@ -192,11 +199,35 @@ def _add_l_relu(graph, layer, x):
 
 
 def _add_gelu(graph, layer, x):
-    if layer.approximate != "none":
-        raise ValueError(f"activation must be the exact GELU to be exported, got {layer}.")
-    z = graph.add("Mul", x, graph.constant(math.sqrt(0.5), np.float32))
-    z = graph.add("Add", graph.add("Erf", z), graph.constant(1, np.float32))
+    if layer.approximate == "tanh":
+        cube = graph.add("Mul", x, graph.add("Mul", x, x))
+        z = graph.add("Add", x, graph.add("Mul", cube, graph.constant(0.044715, np.float32)))
+        z = graph.add("Mul", z, graph.constant(math.sqrt(2 / math.pi), np.float32))
+        z = graph.add("Tanh", z)
+    else:
+        z = graph.add("Erf", graph.add("Mul", x, graph.constant(math.sqrt(0.5), np.float32)))
+    z = graph.add("Add", z, graph.constant(1, np.float32))
     return graph.add("Mul", graph.add("Mul", x, z), graph.constant(0.5, np.float32))
+
+
+def _add_clip(graph, x, low, high):
+    return graph.add("Clip", x, *(graph.constant(end, np.float32) for end in (low, high)))
+
+
+def _add_softplus(graph, layer, x):
+    if layer.beta == 1:
+        return graph.add("Softplus", x)
+    beta = graph.constant(layer.beta, np.float32)
+    return graph.add("Div", graph.add("Softplus", graph.add("Mul", x, beta)), beta)
+
+
+def _add_hard_swish(graph, layer, x):
+    z = _add_clip(graph, graph.add("Add", x, graph.constant(3, np.float32)), 0, 6)
+    return graph.add("Div", graph.add("Mul", x, z), graph.constant(6, np.float32))
+
+
+def _add_mish(graph, layer, x):
+    return graph.add("Mul", x, graph.add("Tanh", graph.add("Softplus", x)))
 
 
 _LAYERS = {
@@ -212,6 +243,15 @@ _LAYERS = {
     nn.ELU: lambda graph, layer, x: graph.add("Elu", x, alpha=layer.alpha),
     nn.GELU: _add_gelu,
     nn.SiLU: lambda graph, layer, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
+    nn.Identity: lambda graph, layer, x: x,
+    nn.Hardtanh: lambda graph, layer, x: _add_clip(graph, x, layer.min_val, layer.max_val),
+    nn.ReLU6: lambda graph, layer, x: _add_clip(graph, x, 0, 6),
+    nn.Hardswish: _add_hard_swish,
+    nn.SELU: lambda graph, layer, x: graph.add("Selu", x),
+    nn.CELU: lambda graph, layer, x: graph.add("Celu", x, alpha=layer.alpha),
+    nn.Softplus: _add_softplus,
+    nn.Softsign: lambda graph, layer, x: graph.add("Softsign", x),
+    nn.Mish: _add_mish,
     RowwiseLinear: _add_affine("Gemm", transB=1),
     Dropout: lambda graph, layer, x: x,
 }
@@ -222,29 +262,30 @@ def _add_outputs(graph, classifier, logits):
     if classifier.net_.recipe.output == "sigmoid":  # the logarithm of the sigmoid
         scores = graph.add("Neg", graph.add("Softplus", graph.add("Neg", logits)))
     graph.add("Softmax", scores, axis=1, output="probabilities")
+    labels = _labels(classifier.classes_)
     best = graph.add("ArgMax", logits, axis=1, keepdims=0)
-    graph.add("Gather", graph.constant(*_labels(classifier.classes_)), best, output="label")
+    graph.add("Gather", graph.constant(labels, labels.dtype), best, output="label")
 
 
 def _labels(classes):
-    """Return the class labels and their type in ONNX."""
+    """Return the class labels in a type that ONNX has."""
     kind = classes.dtype.kind
     if kind in "iu":
-        return classes, np.int64 if classes.max() <= np.iinfo(np.int64).max else np.uint64
+        return classes.astype(np.int64 if classes.max() <= np.iinfo(np.int64).max else np.uint64)
     if kind == "f":
-        return classes, np.float32 if classes.dtype.itemsize <= 4 else np.float64
+        return classes.astype(np.float32 if classes.dtype.itemsize <= 4 else np.float64)
     if kind not in "bUO":
         raise ValueError(
             f"The classes must be strings, numbers or booleans to be exported, got {classes.dtype}."
         )
-    return classes, bool if kind == "b" else object
+    return classes if kind == "b" else classes.astype(object)
 
 
 def _make_model(graph, classifier, reader):
     onnx, layout = graph.onnx, classifier.preprocessor_.layout
-    classes, dtype = _labels(classifier.classes_)
+    classes = _labels(classifier.classes_)
     strings, element_of = onnx.TensorProto.STRING, onnx.helper.np_dtype_to_tensor_dtype
-    label = strings if dtype is object else element_of(np.dtype(dtype))
+    label = strings if classes.dtype.kind == "O" else element_of(classes.dtype)
     images = element_of(_input_dtype(classifier))
     info = onnx.helper.make_tensor_value_info
     exported = onnx.helper.make_model(
@@ -265,7 +306,7 @@ def _make_model(graph, classifier, reader):
         ir_version=_IR_VERSION,
     )
     metadata = {
-        "classes": classes.astype(dtype).tolist(),
+        "classes": classes.tolist(),
         "image_shape": layout.shape,
         "channels_first": layout.channels_first,
     }
@@ -292,13 +333,14 @@ def _check_predictions(content, classifier, runtime):
     low, high = float(preprocessor.low), float(preprocessor.high)
     for n_images in _N_CHECKED:
         pixels = rng.uniform(low, high, (n_images, *classifier.input_shape_))
+        pixels[1:2] = low  # a constant image
         images = pixels.round() if classifier.input_dtype_.kind in "biu" else pixels
         images = images.astype(_input_dtype(classifier))
         labels, probabilities = session.run(["label", "probabilities"], {"images": images})
         expected = _predict_proba(classifier, images)
         runner_up, best = np.sort(expected, axis=1)[:, -2:].T
         is_clear = best - runner_up > 2 * _TOLERANCE
-        same = labels == classifier.classes_[expected.argmax(axis=1)]
+        same = labels == _labels(classifier.classes_)[expected.argmax(axis=1)]
         difference = float(np.abs(probabilities - expected).max())
         if not (difference <= _TOLERANCE and same[is_clear].all()):
             raise RuntimeError(

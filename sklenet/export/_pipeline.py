@@ -37,7 +37,8 @@ def split_model(model: Any) -> tuple[ImageReader | None, DeepLeNetClassifier]:
             "model must be a DeepLeNetClassifier, or a pipeline of an ImageReader and it, got the "
             f"step {name!r} before it: {step!r}."
         )
-    check_is_fitted(classifier)
+    for _, step in (*before, (name, classifier)):
+        check_is_fitted(step)
     return (before[0][1] if before else None), classifier
 
 
