@@ -104,10 +104,14 @@ def test_time_to_accuracy_small_run_scores_networks_after_each_epoch(run):
 
 @pytest.mark.slow
 def test_prediction_speed_small_run_times_each_call(run):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
     rows, page = run("prediction_speed")
     n_calls = prediction_speed.each_call(rows).groupby(["contender", "n_images"]).size()
     assert n_calls.groupby("n_images").unique().map(list).to_dict() == {1: [6], 100: [2], 300: [2]}
     assert "| svm `predict` " in page
+    assert "ONNX Runtime runs what" in page
+    assert "| deep_lenet in ONNX Runtime " in page
     assert "svm `predict_proba`" not in page  # it has none
 
 

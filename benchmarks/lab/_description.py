@@ -17,7 +17,7 @@ import sklenet
 from ._sklenet import resolve_device, resolve_precision
 
 PACKAGES = ["sklenet", "scikit-learn", "torch", "skorch", "numpy", "scipy", "scikit-learn-intelex"]
-PACKAGES += ["matplotlib", "pillow"]  # they draw the letters and read the photographs of _kinds.py
+PACKAGES += ["matplotlib", "pillow", "onnxruntime"]
 
 
 def describe_run(name, options, command, device="auto", precision="auto"):

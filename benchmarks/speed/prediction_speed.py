@@ -1,20 +1,24 @@
 """How fast do fitted methods predict one image, a hundred and many?"""
 
 import json
+import tempfile
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from sklenet import to_onnx
+from sklenet._compat import import_optional
 from sklenet.comparison import METHODS, make_method
 from sklenet.training._data import CHUNK_SIZE
 
 from .. import lab
 from .training_speed import PlainLeNet
 
-MODULE, PLAIN = "bare module", "textbook module"
+MODULE, PLAIN, ONNX = "bare module", "textbook module", "deep_lenet in ONNX Runtime"
 METHOD_CALLS = {
     f"{name} `{function}`": (name, function)
     for name in METHODS
@@ -22,7 +26,7 @@ METHOD_CALLS = {
     if hasattr(make_method(name), function)
 }
 # The module runs just before deep_lenet, whose rate is compared with it.
-CONTENDERS = [MODULE, *METHOD_CALLS, PLAIN]
+CONTENDERS = [MODULE, *METHOD_CALLS, PLAIN, ONNX]
 FEW = 100
 
 experiment = lab.Experiment(
@@ -60,7 +64,28 @@ def prepare_calls(X, y, X_test):
 
     modules = {MODULE: network.module_.eval(), PLAIN: plain.eval()}
     calls = {contender: partial(predict, *called) for contender, called in METHOD_CALLS.items()}
-    return calls | {contender: partial(forward, module) for contender, module in modules.items()}
+    calls |= {contender: partial(forward, module) for contender, module in modules.items()}
+    return calls | {ONNX: partial(run_onnx, open_onnx(network), X_test)}
+
+
+def open_onnx(network):
+    """Export a classifier, and open it in ONNX Runtime with the number of threads of PyTorch."""
+    runtime = import_optional("onnxruntime", "the benchmark", "benchmarks")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.onnx")
+        to_onnx(network, path)
+        return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(session, X_test, n_images):
+    """Predict raw images in the batches of the module; one batch of all takes much memory."""
+    starts = range(0, n_images, CHUNK_SIZE)
+    return [
+        session.run(None, {"images": X_test[start : min(start + CHUNK_SIZE, n_images)]})
+        for start in starts
+    ]
 
 
 @experiment.rows
@@ -101,6 +126,7 @@ def contenders(rows, options):
             "rate of the module": "" if name == MODULE else f"{rates[name]:.2f}",
         }
         for name in CONTENDERS
+        if name in one  # older results lack ONNX Runtime
     )
 
 
