@@ -29,10 +29,13 @@ experiment = lab.Experiment(
 def read_with_pillow(files, side):
     from PIL import Image
 
-    images = [Image.open(file).convert("RGB") for file in files]
-    if side > 32:
-        images = [image.resize((32, 32), Image.Resampling.BILINEAR) for image in images]
-    return np.stack([np.asarray(image) for image in images])
+    images = []
+    for file in files:
+        image = Image.open(file).convert("RGB")
+        if side > 32:
+            image = image.resize((32, 32), Image.Resampling.BILINEAR)
+        images.append(np.asarray(image))
+    return np.stack(images)
 
 
 def read_with_reader(files, side, n_jobs):
