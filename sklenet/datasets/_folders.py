@@ -67,9 +67,9 @@ def list_image_folder(
     FileNotFoundError
         If the folder or the CSV file does not exist.
     ValueError
-        If there are no class folders, if one of them does not have any image, which is named, if a
-        link leads to a folder above it, if `split` does not fit, or if the columns of a table are
-        unclear.
+        If there are not any class folders, if a class folder, which is named, is without images,
+        if a link leads to a folder above it, if `split` does not fit, or if the columns of a table
+        are unclear.
 
     See Also
     --------
