@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from ._pixels import LUMA, SMALLEST_CENTERED, fitted_size
+
 __all__ = ["Chunk", "Failure", "Format", "read_chunk", "read_gray", "unify_sizes"]
 
 # Those that Pillow decodes itself: for EPS, for instance, it would start another program.
@@ -42,10 +44,8 @@ _DEEP = {"I": np.float32, "F": np.float32} | dict.fromkeys(
 )
 _GRAY = ("1", "L", "LA", "La")
 _DIRECT_TO_GRAY = (*_GRAY, "P", "RGB")
-_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601, as in Pillow
 _LARGEST = 256  # pixels of a side; larger images are not kept at their size
 _MIXED_SIZE = (32, 32)
-_SMALLEST_CENTERED = 24  # as in the network's preprocessing
 _REDUCING_GAP = 3.0  # JPEG files and large images are first reduced to this multiple of their size
 
 
@@ -123,7 +123,10 @@ def unify_sizes(chunks):
 
 def resize(pixels, size):
     """Resize an image with antialiasing, keeping its aspect ratio; its edges are repeated."""
-    (height, width), (rows, columns) = pixels.shape[:2], _fitted_size(pixels.shape[:2], size)
+    height, width = pixels.shape[:2]
+    # 32x32 is what the network's preprocessing makes of every image, which centers some.
+    smallest = SMALLEST_CENTERED if size == _MIXED_SIZE else math.inf
+    rows, columns = fitted_size((height, width), size, smallest)
     if (rows, columns) != (height, width):
         if pixels.dtype == np.uint8:
             pixels = _resample(pixels, rows, columns)
@@ -138,17 +141,6 @@ def resize(pixels, size):
         return pixels
     padding = [(top, size[0] - rows - top), (left, size[1] - columns - left)]
     return np.pad(pixels, padding + [(0, 0)] * (pixels.ndim - 2), mode="edge")
-
-
-def _fitted_size(shape, size):
-    """Return the height and width of an image within another size, before its edges are repeated.
-
-    As in the network's preprocessing, images of 24 to 32 pixels keep their size within 32x32.
-    """
-    if size == _MIXED_SIZE and all(_SMALLEST_CENTERED <= side <= 32 for side in shape):
-        return shape
-    zoom = min(size[0] / shape[0], size[1] / shape[1])
-    return max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))
 
 
 def _resample(pixels, rows, columns):
@@ -277,7 +269,7 @@ def _convert_array(array, format):
         background = np.array(format.background) / 255 * opaque
         array = _round_to(array.dtype, array[..., :3] * share + background * (1 - share))
     if format.mode == "L" and array.ndim == 3:
-        array = _round_to(array.dtype, array @ _LUMA)
+        array = _round_to(array.dtype, array @ LUMA)
     if format.mode == "RGB" and array.ndim == 2:
         array = np.repeat(array[..., np.newaxis], 3, axis=2)
     return array

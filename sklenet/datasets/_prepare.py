@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .._pixels import LUMA
+
 __all__ = ["prepare_digit"]
 
 _SIDE, _INNER = 28, 20  # pixels of MNIST's images, and of the longer side of the digit in them
-_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601
 _MAX_SIDE = 200  # larger images are first reduced, which also averages their noise
 _MIN_CONTRAST = 8.0  # of ink, in standard deviations of the smoothed paper
 _MIN_RANGE = 0.02  # of ink, relative to the largest pixel
@@ -97,7 +98,7 @@ def _to_gray(image):
             pixels[..., 3] / (255 if pixels[..., 3].max() > 1 else 1) if pixels.shape[2] == 4 else 1
         )
         white = 255 if pixels.max() > 1 else 1
-        pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3] @ _LUMA
+        pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3] @ LUMA
         pixels = opacity * pixels + (1 - opacity) * white
     if pixels.ndim != 2 or min(pixels.shape) < 3:
         raise ValueError(

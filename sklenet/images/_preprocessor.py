@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .._pixels import SMALLEST_CENTERED, fitted_size
 from ._layout import ImageLayout
 
 __all__ = ["ImagePreprocessor", "as_tensor", "to_device"]
 
-_SMALLEST_CENTERED = 24
 _EXACT_IN_FLOAT32 = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.float32)
 _CHUNK_PIXELS = 2**18
 
@@ -153,11 +153,8 @@ class ImagePreprocessor(nn.Module):
 
     def _resized(self):
         """Return the height and the width of the images before they are padded."""
-        height, width = self.layout.shape[:2]
-        if all(_SMALLEST_CENTERED <= side <= self.size for side in (height, width)):
-            return height, width
-        zoom = self.size / max(height, width)
-        return max(1, round(height * zoom)), max(1, round(width * zoom))
+        height, width, _ = self.layout.shape
+        return fitted_size((height, width), (self.size, self.size), SMALLEST_CENTERED)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Convert flat rows to standardized images.
