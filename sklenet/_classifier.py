@@ -40,6 +40,7 @@ from .images import (
     as_array,
     as_tensor,
     tensor_to_array,
+    update_reference,
     warn_of_color_rows,
     warn_of_shift,
 )
@@ -411,6 +412,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
     image_shape_: tuple[int, int, int]
     _pixel_reference: PixelReference | None = None
+    _waiting_images: tuple[np.ndarray, np.ndarray] | None = None  # for a reference
     input_shape_: tuple[int, ...]
     input_dtype_: np.dtype
     n_iter_: int
@@ -790,11 +792,11 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
                 with AdaptiveThreads(1):
                     preprocessor.fit(train.rows, train.sample_weight, train.index)
             samples = (train.rows.numpy(), train.index.numpy(), train.target.numpy(), layout)
-            reference = self._pixel_reference if is_partial else None
-            if reference is None:
-                reference = PixelReference.fit(*samples, is_partial=is_partial)
+            if is_partial:
+                seen = self._pixel_reference, self._waiting_images
+                reference, waiting = update_reference(*seen, *samples)
             else:
-                reference = reference.widen(*samples)
+                reference, waiting = PixelReference.fit(*samples), None
             net = fit_network(
                 recipe,
                 preprocessor,
@@ -819,7 +821,7 @@ class DeepLeNetClassifier(ClassifierMixin, BaseEstimator):
             self.classes_ = classes
             self.image_shape_ = layout.shape
             self.preprocessor_ = preprocessor
-            self._pixel_reference = reference
+            self._pixel_reference, self._waiting_images = reference, waiting
             self._random_state = random_state
             self._summarize(net.history_, n_epochs_before)
         self.n_threads_ = sorted(threads.used)

@@ -42,6 +42,29 @@ def messages(function, *arguments):
     return [str(warning.message) for warning in caught]
 
 
+def test_prediction_after_partial_fit_of_few_images_at_a_time_warns(digits):
+    X, X_test, y, _ = digits
+    classifier = Small()
+    for start in range(0, 15, 5):
+        part = slice(start, start + 5)
+        classifier.partial_fit(X[part], y[part], classes=np.unique(y))
+    assert not messages(classifier.predict, X_test)
+    (message,) = messages(classifier.predict, 16 - X_test)
+    assert "inverted" in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_prediction_of_inverted_photographs_warns(mode):
+    rng = np.random.default_rng(0)
+    X = photographs(rng, 1100)
+    X = X if mode == "RGB" else X.mean(axis=3).astype(np.uint8)
+    classifier = Small(max_epochs=1).fit(X[:1000], np.arange(1000) % 2)
+    for test in (X[1000:1050], X[1050:]):
+        assert not messages(classifier.predict, test)
+        assert messages(classifier.predict, 255 - test)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_prediction_of_inverted_images_warns_once(fitted, digits, method):
     X = digits[1][:100]

@@ -5,7 +5,7 @@ from ._augmentation import AUGMENTATIONS, check_augmentation, compose_augmentati
 from ._files import ImageReader, holds_files, read_images
 from ._layout import ImageLayout, has_ambiguous_channels, warn_of_color_rows
 from ._preprocessor import ImagePreprocessor, as_tensor, to_device
-from ._shift import PixelReference, warn_of_shift
+from ._shift import PixelReference, update_reference, warn_of_shift
 
 __all__ = [
     "AUGMENTATIONS",
@@ -23,5 +23,6 @@ __all__ = [
     "tensor_to_array",
     "to_device",
     "warn_of_color_rows",
+    "update_reference",
     "warn_of_shift",
 ]

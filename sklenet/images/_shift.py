@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ._layout import ImageLayout
 
-__all__ = ["PixelReference", "warn_of_shift"]
+__all__ = ["PixelReference", "update_reference", "warn_of_shift"]
 
 _FEWEST = 10  # training images: fewer do not show how much images differ
+_MOST_WAITING = 100  # training images that are kept until enough of them differ
 _MOST = 2000  # training images that are measured
 _MOST_VALUES = 2**22  # of them
 _MOST_ROWS = 128  # images to predict that are measured
@@ -22,15 +23,20 @@ _MOST_ROW_VALUES = 2**19  # of them
 _INDEPENDENT = 50  # images of a batch: those of sorted data resemble each other
 _BLOCKS = 4  # along each axis of a thumbnail
 _ROUNDING = 1e-12  # variance of a constant image, relative to its squared mean
-_UNCERTAINTY = 9.0  # of the statistics: variances of their mean over the training images
+# Of the statistics: variances of their mean over the training images.
+_UNCERTAINTY = np.array([9.0, 9.0, 9.0, 4.0])
 _MAX_SCORE = 1.5  # in absolute value
+_MAX_SKEWNESS = 3.0  # likewise
+_EXTREME = 0.9  # a bright pixel, where the training pixels range from -1 to 1
+_N_ASYMMETRIES = 2
 _MIN_RATIO = 1e-3  # added to the roughness, which may be zero, for its logarithm
 # Statistics of an image: the mean in half ranges of the training pixels, the logarithms of the
 # contrast and of the roughness, and the score of an image against its inversion.
 _NAMES = ("mean pixel", "contrast", "roughness", "score against inverted images")
 _MARGINS = np.array([0.2, 0.7, 0.7, 0.3])  # at least, beyond the extreme training image
 _MARGIN, _MARGIN_OF_FEW = 0.5, 8.0  # as shares of the range: the latter divided by sqrt(n_images)
-_DEVIATIONS = 4.5  # standard errors that the mean of a batch may be beyond that of a class
+# Standard errors that the mean of a batch may be beyond that of a class.
+_DEVIATIONS = np.array([4.5, 4.5, 4.5, 3.5])
 # The contrast has a long tail of high values where each pixel was standardized by its deviation.
 _FACTORS = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0]])  # of the margins below and above
 _OUTSIDE = np.array([[-1.0], [1.0]])
@@ -47,8 +53,8 @@ class PixelReference:
     `low` and `high` are the extreme pixels, `n_images` counts the images. `bounds` has the shape
     (2, 2, 4): the extreme images and the extreme means of a class, each from below and from above,
     of the four statistics; `deviations` are their standard deviations within the classes.
-    `weights` are those of the thumbnails in the score for inversion, of shape (2, n_values of a
-    thumbnail), or of shape (2, 0) without it. A batch counts as `n_independent` images at most: as
+    `weights` are those of the features in the score for inversion, of shape (n_features,), or of
+    shape (0,) without it. A batch counts as `n_independent` images at most: as
     one if later training images may be of other kinds.
     """
 
@@ -81,21 +87,18 @@ class PixelReference:
         rows, target = rows[index[selected]].astype(np.float64), target[selected]
         low, high = float(rows.min()), float(rows.max())
         n_independent = 1 if is_partial else _INDEPENDENT
-        weights = np.zeros((2, 0))
+        weights = np.zeros(0)
         empty = cls(low, high, 0, n_independent, np.zeros((2, 2, 4)), np.zeros(4), weights)
         if not 0 < (high - low) / 2 < math.inf:
             return None
         measured = [empty._measure(part, layout) for part in _chunks(rows)]
-        values, thumbnails, kept = (np.concatenate(parts) for parts in zip(*measured, strict=True))
+        values, odd, kept = (np.concatenate(parts) for parts in zip(*measured, strict=True))
         if np.count_nonzero(kept) < _FEWEST:
             return None
         values = values[kept]
         if rows.shape[1] == layout.n_values:  # not a table
-            contrast = np.exp(values[:, 1:2])
-            odd = np.concatenate([thumbnails[kept], thumbnails[kept] * contrast], axis=1)
-            flat_weights, score = _fit_polarity(odd)
+            weights, score = _fit_polarity(odd[kept])
             values[:, 3] = np.clip(score, -_MAX_SCORE, _MAX_SCORE)
-            weights = flat_weights.reshape(2, -1)
         target, deviations = target[kept], np.zeros(4)
         for label in np.unique(target):
             of_class = values[target == label]
@@ -131,10 +134,12 @@ class PixelReference:
         """Tell whether the attributes, as read from a file, fit together and to the images."""
         arrays = (self.bounds, self.deviations, self.weights)
         blocks = [min(side, _BLOCKS) for side in layout.shape[:2]]
-        n_weights = math.prod(blocks) * layout.channels if n_features == layout.n_values else 0
+        n_weights = 0
+        if n_features == layout.n_values:
+            n_weights = 2 * math.prod(blocks) * layout.channels + _N_ASYMMETRIES
         return (
             all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays)
-            and [array.shape for array in arrays] == [(2, 2, 4), (4,), (2, n_weights)]
+            and [array.shape for array in arrays] == [(2, 2, 4), (4,), (n_weights,)]
             and bool((self.bounds[:, 0] <= self.bounds[:, 1]).all())
             and -math.inf < self.low < self.high < math.inf
             and min(self.n_images, self.n_independent) >= 1
@@ -151,7 +156,10 @@ class PixelReference:
             return self._diagnose(rows.astype(np.float64), layout, excess)
 
     def _measure(self, rows, layout):
-        """Return the statistics of images, their thumbnails, and which are not constant."""
+        """Return the statistics of images, the features of their score, and which are not constant.
+
+        The features change their sign with the inversion of an image.
+        """
         n_features = rows.shape[1]
         pixels = rows.astype(np.float64)
         pixels -= (self.low + self.high) / 2
@@ -159,10 +167,9 @@ class PixelReference:
         values = np.empty((len(rows), len(_NAMES)))
         mean = np.add.reduce(pixels, axis=1) / n_features
         values[:, 0] = mean
-        if n_features == layout.n_values:
-            thumbnails = _shrink(pixels, layout)
-        else:
-            thumbnails = np.zeros((len(rows), 0))
+        is_table = n_features != layout.n_values
+        if not is_table:
+            thumbnails, asymmetries = _shrink(pixels, layout), _measure_asymmetries(pixels, layout)
         lag = 1 if layout.channels_first else layout.channels
         steps = pixels[:, lag:] - pixels[:, :-lag]
         pixels -= mean[:, None]
@@ -173,13 +180,14 @@ class PixelReference:
         values[:, 1] = np.log(variance) / 2
         roughness = np.einsum("ij,ij->i", steps, steps) / max(1, n_features - lag)
         values[:, 2] = np.log(roughness / variance + _MIN_RATIO)
+        values[:, 3] = 0.0
+        if is_table:
+            return values, np.zeros((len(rows), 0)), kept
+        contrast = np.sqrt(variance)[:, None]
+        odd = np.concatenate([thumbnails, thumbnails * contrast, asymmetries], axis=1)
         if self.weights.size:
-            plain, scaled = self.weights @ thumbnails.T
-            score = plain + np.sqrt(variance) * scaled
-            values[:, 3] = np.minimum(np.maximum(score, -_MAX_SCORE), _MAX_SCORE)
-        else:
-            values[:, 3] = 0.0
-        return values, thumbnails, kept
+            values[:, 3] = np.minimum(np.maximum(odd @ self.weights, -_MAX_SCORE), _MAX_SCORE)
+        return values, odd, kept
 
     def _excess(self, rows, layout):
         """Return how far the mean statistics of images are outside of what is usual.
@@ -198,7 +206,7 @@ class PixelReference:
             values = np.add.reduce(values, axis=0) / len(values)
         reach = reach_of_one / n_independent
         if n_independent > 1:
-            spread = math.sqrt(1 / n_independent + _UNCERTAINTY / self.n_images)
+            spread = np.sqrt(1 / n_independent + _UNCERTAINTY / self.n_images)
             reach += _DEVIATIONS * spread * self.deviations
         return _OUTSIDE * (values - self.bounds[1]) / reach - 1
 
@@ -268,6 +276,30 @@ class PixelReference:
         )
 
 
+def update_reference(
+    reference: PixelReference | None,
+    waiting: tuple[NDArray[Any], NDArray[np.int64]] | None,
+    rows: NDArray[Any],
+    index: NDArray[np.int64],
+    target: NDArray[np.int64],
+    layout: ImageLayout,
+) -> tuple[PixelReference | None, tuple[NDArray[Any], NDArray[np.int64]] | None]:
+    """Return the reference after a call of `partial_fit`.
+
+    Images that are too few for one, and their classes, wait for those of the next calls.
+    """
+    if reference is not None:
+        return reference.widen(rows, index, target, layout), None
+    if waiting is not None:
+        rows = np.concatenate([waiting[0], rows[index]])
+        target = np.concatenate([waiting[1], target])
+        index = np.arange(len(rows))
+    reference = PixelReference.fit(rows, index, target, layout, is_partial=True)
+    if reference is not None:
+        return reference, None
+    return None, (rows[index[-_MOST_WAITING:]], target[-_MOST_WAITING:])
+
+
 def warn_of_shift(reference, rows, layout):
     """Warn of images unlike those of the training, at the line that called the package."""
     message = reference.describe(rows, layout)
@@ -307,6 +339,31 @@ def _shrink(pixels, layout):
         sums = np.add.reduceat(images, top, axis=1).reshape(len(pixels), -1, width, channels)
         sums = np.add.reduceat(sums, left, axis=2)
     return sums.reshape(len(pixels), -1)
+
+
+def _measure_asymmetries(pixels, layout):
+    """Return the skewness of the Laplacian of images, and the excess of bright over dark pixels.
+
+    The small details of natural images are more often bright than dark, or the reverse.
+    """
+    height, width, channels = layout.shape
+    if layout.channels_first:
+        images = np.moveaxis(pixels.reshape(-1, channels, height, width), 1, 3)
+    else:
+        images = pixels.reshape(-1, height, width, channels)
+    laplacian = 4 * images[:, 1:-1, 1:-1]
+    laplacian -= images[:, :-2, 1:-1]
+    laplacian -= images[:, 2:, 1:-1]
+    laplacian -= images[:, 1:-1, :-2]
+    laplacian -= images[:, 1:-1, 2:]
+    laplacian = laplacian.reshape(len(pixels), -1)
+    squares = laplacian * laplacian
+    n_values = max(1, squares.shape[1])
+    variance = np.add.reduce(squares, axis=1) / n_values + _ROUNDING
+    skewness = np.einsum("ij,ij->i", squares, laplacian) / n_values / variance**1.5
+    skewness = np.minimum(np.maximum(skewness, -_MAX_SKEWNESS), _MAX_SKEWNESS)
+    extremes = (pixels > _EXTREME).sum(axis=1) - (pixels < -_EXTREME).sum(axis=1)
+    return np.stack([skewness, extremes / pixels.shape[1]], axis=1)
 
 
 def _block_starts(side):
