@@ -57,7 +57,14 @@ def test_onnx_activation_and_output(name, output, digits, export):
 
 
 @pytest.mark.parametrize(
-    "activation", [partial(LReLU, 3.0), partial(nn.LeakyReLU, 0.3), partial(nn.ELU, 0.5)]
+    "activation",
+    [
+        partial(LReLU, 3.0),
+        partial(nn.LeakyReLU, 0.3),
+        partial(nn.LeakyReLU, 0),
+        partial(nn.ELU, 0.5),
+        partial(nn.ELU, 2),
+    ],
 )
 def test_onnx_activation_with_other_constants(activation, digits, export):
     X, X_test, y, _ = digits
@@ -66,7 +73,8 @@ def test_onnx_activation_with_other_constants(activation, digits, export):
 
 
 OTHERS = [nn.Identity, nn.Hardtanh, partial(nn.Hardtanh, -0.5, 2.0), nn.ReLU6, nn.Hardswish]
-OTHERS += [nn.SELU, nn.CELU, partial(nn.CELU, 0.4), nn.Softplus, partial(nn.Softplus, 3.0)]
+OTHERS += [nn.SELU, nn.CELU, partial(nn.CELU, 0.4), partial(nn.CELU, 2)]
+OTHERS += [nn.Softplus, partial(nn.Softplus, 3.0), partial(nn.Softplus, 3, 12)]
 OTHERS += [nn.Softsign, nn.Mish, partial(nn.GELU, "tanh"), partial(nn.ReLU, inplace=True)]
 
 
@@ -106,6 +114,8 @@ def test_onnx_shape(shape, export, rng):
     assert session.get_inputs()[0].shape == ["n_samples", *shape]
     for n_images in (1, 3, 60):
         assert_agrees(session, model, X[:n_images])
+    label, probabilities = session.run(["label", "probabilities"], {"images": X[:0]})
+    assert (label.shape, probabilities.shape) == ((0,), (0, 3))
 
 
 @pytest.mark.parametrize("image_shape", [(6, 5, 3), (3, 6, 5), (9, 10)])

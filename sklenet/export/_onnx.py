@@ -156,11 +156,13 @@ def _add_preprocessor(graph, classifier, images):
     pixels = graph.add("Sub", pixels, graph.constant(mean, np.float64))
     pixels = graph.add("Div", pixels, graph.constant(std, np.float64))
     pixels = graph.add("Cast", pixels, to=graph.onnx.TensorProto.FLOAT)
-    rows, columns = preprocessor.resampling_weights()
-    for weights, is_first in ((rows.numpy(), True), (columns.numpy().T, False)):
-        if not np.array_equal(weights, np.eye(len(weights), weights.shape[1])):
-            matrix = graph.constant(weights, np.float32)
-            pixels = graph.add("MatMul", *((matrix, pixels) if is_first else (pixels, matrix)))
+    rows, columns = (weights.numpy() for weights in preprocessor.resampling_weights())
+    if not np.array_equal(rows, np.eye(*rows.shape)):
+        # ONNX Runtime's MatMul refuses a batch of no images on the right.
+        matrix = graph.constant(rows, np.float32)
+        pixels = graph.add("Einsum", matrix, pixels, equation="rh,nchw->ncrw")
+    if not np.array_equal(columns, np.eye(*columns.shape)):
+        pixels = graph.add("MatMul", pixels, graph.constant(columns.T, np.float32))
     return pixels
 
 
@@ -215,10 +217,10 @@ def _add_clip(graph, x, low, high):
 
 
 def _add_softplus(graph, layer, x):
-    if layer.beta == 1:
-        return graph.add("Softplus", x)
-    beta = graph.constant(layer.beta, np.float32)
-    return graph.add("Div", graph.add("Softplus", graph.add("Mul", x, beta)), beta)
+    beta, threshold = (graph.constant(each, np.float32) for each in (layer.beta, layer.threshold))
+    scaled = graph.add("Mul", x, beta)
+    y = graph.add("Div", graph.add("Softplus", scaled), beta)
+    return graph.add("Where", graph.add("Greater", scaled, threshold), x, y)
 
 
 def _add_hard_swish(graph, layer, x):
@@ -239,8 +241,10 @@ _LAYERS = {
     nn.Sigmoid: lambda graph, layer, x: graph.add("Sigmoid", x),
     nn.Tanh: lambda graph, layer, x: graph.add("Tanh", x),
     nn.ReLU: lambda graph, layer, x: graph.add("Relu", x),
-    nn.LeakyReLU: lambda graph, layer, x: graph.add("LeakyRelu", x, alpha=layer.negative_slope),
-    nn.ELU: lambda graph, layer, x: graph.add("Elu", x, alpha=layer.alpha),
+    nn.LeakyReLU: lambda graph, layer, x: graph.add(
+        "LeakyRelu", x, alpha=float(layer.negative_slope)
+    ),
+    nn.ELU: lambda graph, layer, x: graph.add("Elu", x, alpha=float(layer.alpha)),
     nn.GELU: _add_gelu,
     nn.SiLU: lambda graph, layer, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
     nn.Identity: lambda graph, layer, x: x,
@@ -248,7 +252,7 @@ _LAYERS = {
     nn.ReLU6: lambda graph, layer, x: _add_clip(graph, x, 0, 6),
     nn.Hardswish: _add_hard_swish,
     nn.SELU: lambda graph, layer, x: graph.add("Selu", x),
-    nn.CELU: lambda graph, layer, x: graph.add("Celu", x, alpha=layer.alpha),
+    nn.CELU: lambda graph, layer, x: graph.add("Celu", x, alpha=float(layer.alpha)),
     nn.Softplus: _add_softplus,
     nn.Softsign: lambda graph, layer, x: graph.add("Softsign", x),
     nn.Mish: _add_mish,
