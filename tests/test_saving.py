@@ -312,6 +312,11 @@ def test_load_newer_protocol_raises(fitted, tmp_path):
 
 HOSTILE = {
     "huge layer": lambda parts: parts["net"]["network"].update(hidden_layer_sizes=[10**9]),
+    "many layers": lambda parts: parts["net"]["network"].update(
+        hidden_layer_sizes={"tuple": [1] * 10**6}
+    ),
+    "many epochs": lambda parts: parts["net"].update(history=[{}] * 10**6),
+    "many lists": lambda parts: parts["fitted"].update(loss_curve_=[[]] * 10**6),
     "huge kernels": lambda parts: parts["net"]["network"].update(conv_channels=[10**9, 8]),
     "negative layer": lambda parts: parts["net"]["network"].update(hidden_layer_sizes=[-3]),
     "text as size": lambda parts: parts["net"]["network"].update(kernel_size="5"),

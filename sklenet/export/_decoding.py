@@ -17,8 +17,9 @@ from ._pipeline import split_model
 
 __all__ = ["Decoder"]
 
-# Memory of the arrays in JSON: bytes for each of the file, and for a small one.
+# Memory of what is in JSON: bytes for each of the file, and for a small one.
 _MAX_WIDENING, _MAX_WIDENED = 16, 2**25
+_CONTAINER, _EPOCH = 64, 512  # bytes of memory
 _PLAIN_DTYPE = re.compile(r"[<>|][biufUOmM]\d*(\[\w+\])?")
 _ESTIMATORS = {kind.__name__: kind for kind in FITTED}
 
@@ -40,6 +41,7 @@ class Decoder:
     def decode(self, encoded):
         if encoded is None or isinstance(encoded, bool | int | float | str):
             return encoded
+        self._charge(_CONTAINER)
         if isinstance(encoded, list):
             return [self.decode(item) for item in encoded]
         ((kind, value),) = encoded.items()
@@ -58,6 +60,12 @@ class Decoder:
         }
         return decoders[kind](value)
 
+    def _charge(self, n_bytes):
+        """Refuse values that take much more memory than the file."""
+        self.n_bytes_left -= n_bytes
+        if self.n_bytes_left < 0:
+            raise ValueError("its values take much more memory than the file")
+
     def _dtype(self, text):
         if not _PLAIN_DTYPE.fullmatch(text):
             raise ValueError(f"{text!r:.50} is not the type of an array in a model")
@@ -65,12 +73,10 @@ class Decoder:
 
     def _array(self, dtype, shape, values):
         dtype = self._dtype(dtype)
-        self.n_bytes_left -= dtype.itemsize * len(values)
-        if self.n_bytes_left < 0:
-            raise ValueError("its arrays take much more memory than the file")
+        self._charge(dtype.itemsize * len(values))
         values = [self.decode(value) for value in values]
         if not all(isinstance(value, bool | int | float | str) for value in values):
-            raise TypeError("an array holds other values than numbers and strings")
+            raise ValueError("an array holds other values than numbers and strings")
         stored = np.dtype(f"{dtype.str[0]}i8") if dtype.kind in "mM" else dtype
         return np.array(values, stored).view(dtype).reshape(shape)
 
@@ -136,7 +142,11 @@ class Decoder:
         recipe = {key: self.decode(value) for key, value in recipe.items()}
         weights, statistics = self._take("network."), self._take("normalization.")
         n_classes, n_channels = len(estimator.classes_), estimator.preprocessor_.layout.channels
+        self._charge(_EPOCH * len(history))
         # Compared before a network of that size is made.
+        n_layers = len(network["conv_channels"]) + len(network["hidden_layer_sizes"]) + 1
+        if len(weights) != 2 * n_layers:
+            raise ValueError("its weights are not those of its layers")
         sizes = {
             key: network[key] for key in ("conv_channels", "kernel_size", "hidden_layer_sizes")
         }

@@ -78,8 +78,17 @@ def encode(value, name, tensors):
         return {"pixel_reference": {key: encode(part, key, tensors) for key, part in parts.items()}}
     if type(value) in FITTED:
         return {type(value).__name__: _encode_estimator(value, tensors)}
+    if isinstance(value, tuple(FITTED)):
+        raise ValueError(
+            f"{name} must not have a subclass of {_base_of(value)} to be saved, got "
+            f"{type(value).__name__}: its code is not saved."
+        )
     expected = _CODE.get(name, "a number, a string, a sequence or a dict of these")
     raise ValueError(f"{name} must be {expected} to be saved, got {value!r:.200}.")
+
+
+def _base_of(estimator):
+    return next(kind.__name__ for kind in FITTED if isinstance(estimator, kind))
 
 
 def _encode_array(array, name):

@@ -181,6 +181,8 @@ def _read_bytes(file):
 
 
 def _reason(error):
+    if isinstance(error, AttributeError | LookupError | TypeError):
+        return "its description is malformed"
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return text[:200].rstrip(".")
 
