@@ -217,7 +217,10 @@ def read_images(reader, X, size=None, mode=None, dtype=None, *, verbose=0):
         raise failures[0].error
     images = [*chain.from_iterable(chunk.images for chunk in chunks)]
     if not images:
-        raise ValueError(f"X must have an image that can be read; {failures[0].error}")
+        raise ValueError(
+            f"X must have an image that can be read, got {len(sources)} that cannot. "
+            f"{failures[0].error}"
+        )
     failed = {failure.position for failure in failures}
     positions = [index for index in range(len(sources)) if index not in failed]
     images = _convert_dtypes(images, dtype, [sources[index] for index in positions])
