@@ -5,14 +5,20 @@ import signal
 import sys
 from pathlib import Path
 
-from . import claims, readme, recipe, speed
+from . import claims, pixel_check, readme, recipe, speed
 from .lab import Parser, Refusal, add_options, fill_in, judge_result, redraw, render, run
 from .speed import gpu
 
 FOLDER = Path(__file__).parent
 EXPERIMENTS = {
     each.name: each
-    for each in (*claims.EXPERIMENTS, *speed.EXPERIMENTS, recipe.experiment, gpu.experiment)
+    for each in (
+        *claims.EXPERIMENTS,
+        *speed.EXPERIMENTS,
+        pixel_check.experiment,
+        recipe.experiment,
+        gpu.experiment,
+    )
 }
 
 

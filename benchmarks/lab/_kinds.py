@@ -36,15 +36,15 @@ class Images(NamedTuple):
         return X, X_valid, y, y_valid
 
 
-def load_photographs():
-    """Load the training images of cifar10-small, a folder of JPEG files for each class."""
+def load_photographs(split="train"):
+    """Load the images of a part of cifar10-small, a folder of JPEG files for each class."""
     folder = Path(os.environ.get("SKLENET_DATA", ""), "cifar10-small")
     if not folder.is_dir():
         raise ValueError(
             "the experiment needs photographs, in a folder for each class within "
-            f"cifar10-small/train of the folder that SKLENET_DATA names: {folder} does not exist"
+            f"cifar10-small/{split} of the folder that SKLENET_DATA names: {folder} does not exist"
         )
-    return Images(*load_image_folder(folder, "train", mode="RGB"))
+    return Images(*load_image_folder(folder, split, mode="RGB"))
 
 
 def draw_letters():
