@@ -60,6 +60,16 @@ def test_prepare_digit_same_image_in_another_form_is_the_same(change):
     np.testing.assert_allclose(prepare_digit(change(cross())), expected, atol=2)
 
 
+@pytest.mark.parametrize("is_dark", [True, False])
+def test_prepare_digit_that_fills_the_image(is_dark):
+    y, x = np.mgrid[-1:1:80j, -1:1:60j]
+    ring = np.abs(np.hypot(x, y) - 0.8) < 0.2  # a zero without a margin
+    image = np.where(ring, 40, 220).astype(np.uint8)
+    prepared = prepare_digit(image if is_dark else 255 - image)
+    assert (prepared > 127).any(axis=1).sum() == 20
+    assert prepared[14, 14] == 0
+
+
 def test_prepare_digit_leaves_out_specks():
     image = cross()
     image[3:6, 3:6] = 40

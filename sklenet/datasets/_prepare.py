@@ -14,6 +14,8 @@ _SIDE, _INNER = 28, 20  # pixels of MNIST's images, and of the longer side of th
 _MAX_SIDE = 200  # larger images are first reduced, which also averages their noise
 _MIN_CONTRAST = 8.0  # of ink, in standard deviations of the smoothed paper
 _MIN_RANGE = 0.02  # of ink, relative to the largest pixel
+_PAPER = 0.4  # of the pixels, at least: the digit may fill the image
+_QUANTILE, _NORMAL_QUANTILE = 0.25, 0.3186  # of absolute values: of the pixels, of N(0, 1)
 _SPECK = 0.1  # area of a part of the digit, relative to the largest part
 _FAINT, _FULL = 0.3, 0.7  # shares of the ink's contrast that become 0 and 1
 
@@ -124,13 +126,17 @@ def _find_ink(gray):
     """Return the strength of the ink, from 0 to 1, without specks."""
     smooth = ndimage.gaussian_filter(gray, max(gray.shape) / 200)
     residual = smooth - _fit_paper(smooth)
-    noise = 1.4826 * np.median(np.abs(residual - np.median(residual)))
-    residual -= np.median(residual)
+    distance = np.abs(residual)
+    residual -= np.median(residual[distance <= np.quantile(distance, _PAPER)])
+    noise = np.quantile(np.abs(residual), _QUANTILE) / _NORMAL_QUANTILE
     below, above = -residual.min(), residual.max()
     ink = residual if above > below else -residual
     contrast = ink.max()
     if not contrast > max(_MIN_CONTRAST * noise, _MIN_RANGE * np.abs(gray).max()):
-        raise ValueError("image must show a digit, got one without ink on its paper.")
+        raise ValueError(
+            "image must show a digit with paper around it, got one in which ink and paper cannot "
+            "be told apart."
+        )
     peak = np.median(ink[ink > contrast / 2])
     ink = np.clip((ink / peak - _FAINT) / (_FULL - _FAINT), 0, 1)
     parts, n_parts = ndimage.label(ink > 0, structure=np.ones((3, 3)))
@@ -140,7 +146,10 @@ def _find_ink(gray):
 
 
 def _fit_paper(gray):
-    """Fit a quadratic surface to the paper, without the pixels that deviate from it."""
+    """Fit a quadratic surface to the paper, without the pixels that deviate from it.
+
+    They become fewer from one fit to the next, as in least trimmed squares.
+    """
     y, x = (np.linspace(-1, 1, side) for side in gray.shape)
     y, x = np.meshgrid(y, x, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
@@ -151,9 +160,9 @@ def _fit_paper(gray):
     spread = np.abs(values - surface).max() / 2
     for _ in range(8):
         deviation = np.abs(values - surface)
-        kept = deviation <= max(spread, np.median(deviation))
+        kept = deviation <= max(spread, np.quantile(deviation, _PAPER))
         surface = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-        spread = max(spread / 1.5, 3 * 1.4826 * np.median(np.abs(values - surface)))
+        spread /= 1.5
     return surface.reshape(gray.shape)
 
 
