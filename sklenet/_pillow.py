@@ -42,7 +42,8 @@ _FORMATS = (
 _DEEP = {"I": np.float32, "F": np.float32} | dict.fromkeys(
     ("I;16", "I;16L", "I;16B", "I;16N"), np.uint16
 )
-_GRAY = ("1", "L", "LA", "La")
+_GRAY = ("1", "L", "LA")
+_GRAY_STEPS = {"L;2": 85, "L;4": 17}  # Pillow scales these pixels, but not the transparent one
 _DIRECT_TO_GRAY = (*_GRAY, "P", "RGB")
 _LARGEST = 256  # pixels of a side; larger images are not kept at their size
 _MIXED_SIZE = (32, 32)
@@ -151,18 +152,23 @@ def _resample(pixels, rows, columns):
 
 def _read(source, format):
     """Return the pixels of an image and its size as it came."""
-    if isinstance(source, np.ndarray):
-        pixels = _convert_array(_check_array(source), format)
-        return _fit(pixels, format), pixels.shape[:2]
     if isinstance(source, Image.Image):
         pixels = _convert(ImageOps.exif_transpose(source), format)
+        return _fit(pixels, format), pixels.shape[:2]
+    if hasattr(source, "__array__") and not isinstance(source, str | bytes):  # of NumPy
+        pixels = _convert_array(_check_array(source), format)
         return _fit(pixels, format), pixels.shape[:2]
     with _open(source) as image:
         width, height = image.size
         size = format.size or (_MIXED_SIZE if max(width, height) > _LARGEST else None)
         if size is not None and max(width, height) > max(size):
             _draft(image, size)
+        stored_as = image.tile[0][3] if image.format == "PNG" and image.tile else None
         image.load()
+        if stored_as in _GRAY_STEPS and "transparency" in image.info:
+            image.info["transparency"] *= _GRAY_STEPS[stored_as]
+        elif stored_as == "LA;16B":
+            image = image.convert("LA")
         # JPEG files have their orientation in the header, which was read.
         if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:
             ImageOps.exif_transpose(image, in_place=True)
@@ -218,6 +224,8 @@ def _convert(image, format):
         has_16_bits = image.mode == "I" and image.format in ("PNG", "PPM")
         dtype = np.uint16 if has_16_bits else _DEEP[image.mode]
         return _convert_array(np.asarray(image).astype(dtype), format)
+    if image.mode == "La":  # its opacity is multiplied in, which Pillow only takes back so
+        image = image.convert("LA")
     is_gray = image.mode in _GRAY or (image.mode == "P" and _has_gray_palette(image))
     if image.has_transparency_data:
         background = Image.new("RGBA", image.size, (*format.background, 255))
@@ -239,6 +247,9 @@ def _has_gray_palette(image):
 
 def _check_array(array):
     """Refuse an array that is not an image."""
+    if np.ma.is_masked(array):
+        raise ValueError("it must not have masked pixels: fill them with its method filled")
+    array = np.asarray(array)
     shape = array.shape
     if array.ndim not in (2, 3) or 0 in shape or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
         raise ValueError(
@@ -259,20 +270,28 @@ def _convert_array(array, format):
         array = array.astype(np.uint8) * 255
     elif array.dtype.kind == "f":
         array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise ValueError("it must have finite pixels, got NaN or infinity")
     else:
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim == 3 and array.shape[2] == 4:
-        opaque = np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1.0
-        share = array[..., 3:] / opaque
-        background = np.array(format.background) / 255 * opaque
+        share = array[..., 3:] / _largest(array[..., 3:])
+        background = np.array(format.background) / 255 * _largest(array)
         array = _round_to(array.dtype, array[..., :3] * share + background * (1 - share))
     if format.mode == "L" and array.ndim == 3:
         array = _round_to(array.dtype, array @ LUMA)
     if format.mode == "RGB" and array.ndim == 2:
         array = np.repeat(array[..., np.newaxis], 3, axis=2)
     return array
+
+
+def _largest(array):
+    """Return the largest value that pixels can have, which shows where they are not integers."""
+    if array.dtype.kind == "u":
+        return np.iinfo(array.dtype).max
+    return next((top for top in (1, 255, 65535) if array.max() <= top), array.max())
 
 
 def _round_to(dtype, values):

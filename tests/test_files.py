@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 import pytest
+import torch
 from helpers import Small
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
@@ -189,6 +190,44 @@ def test_reader_transparent_gray_is_gray_unless_background_is_not():
     assert read(file, background="red").ndim == 4
 
 
+@pytest.mark.parametrize("premultiplied", ["La", "RGBa"])
+def test_reader_premultiplied_opacity(premultiplied):
+    image = Image.new(premultiplied[:-1] + "A", (5, 4), (100,) * (len(premultiplied) - 1) + (51,))
+    assert_array_equal(read(image.convert(premultiplied)), read(image))
+
+
+@pytest.mark.parametrize(("top", "opaque"), [(1.0, 1.0), (255.0, 255.0), (255.0, 1.0)])
+def test_reader_float_opacity_of_any_scale(top, opaque):
+    array = np.dstack([np.full((4, 5, 3), 0.5 * top), np.full((4, 5), 0.5 * opaque)])
+    array[0, 0] = [top, top, top, opaque]
+    (pixels,) = read(array, background="black")
+    assert_allclose(pixels[1:], 0.25 * top)
+
+
+def png(width, depth, color, row, transparency=b""):
+    """Write a PNG file of one row of pixels, which Pillow does not write at every depth."""
+    header = struct.pack(">IIBBBBB", width, 1, depth, color, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"tRNS", transparency), (b"IDAT", zlib.compress(b"\0" + row))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in [*chunks, (b"IEND", b"")]
+        if data or name == b"IEND"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (png(4, 2, 0, b"\x1b", b"\0\1"), [0, 255, 170, 255]),
+        (png(4, 4, 0, b"\x01\x23", b"\0\2"), [0, 17, 255, 51]),
+        (png(4, 1, 0, b"\x50", b"\0\0"), [255, 255, 255, 255]),
+        (png(2, 16, 4, struct.pack(">4H", 100 * 257, 65535, 30 * 257, 0)), [100, 255]),
+    ],
+)
+def test_reader_gray_png_with_transparency(file, expected):
+    assert_array_equal(read(file), [[expected]])
+
+
 def test_reader_any_color_image_makes_all_color():
     images = read(ramp(), color())
     assert images.shape == (2, 30, 40, 3)
@@ -275,10 +314,13 @@ def test_reader_integer_and_float_images_raise():
         np.asarray(color("RGBA")),
         np.asarray(color()) / 255,
         np.asarray(color())[:, ::-1],
+        np.ma.masked_array(RAMP),
+        torch.from_numpy(RAMP),
     ],
 )
 def test_reader_array_keeps_its_values(array):
     (pixels,) = read(array)
+    array = np.asarray(array)
     expected = array[..., :3] if array.ndim == 3 and array.shape[2] == 4 else array
     expected = expected * 255.0 if array.dtype == bool else expected
     assert_allclose(pixels, expected.reshape(pixels.shape), rtol=1e-6)
@@ -381,6 +423,8 @@ def test_reader_fifo_and_looping_link_raise(tmp_path):
         ([None], TypeError, r"X\[0\] cannot be read .* got NoneType"),
         ([np.zeros(5)], ValueError, r"X\[0\] .* must have the shape"),
         ([np.zeros((3, 20, 30))], ValueError, r"X\[0\] .* must have the shape"),
+        ([np.ma.masked_array(RAMP, RAMP > 9)], ValueError, r"X\[0\] .* masked pixels"),
+        ([RAMP / 9, np.full((5, 4), np.nan)], ValueError, r"X\[1\] .* must have finite pixels"),
         ([np.zeros((5, 5), int)], TypeError, "got int64: convert it with astype"),
     ],
 )
