@@ -6,6 +6,8 @@ from pathlib import Path
 
 __all__ = ["check_writable", "write_atomically"]
 
+_N_SHOWN = 100  # characters of a file's name in that of its temporary one
+
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
     """Write a file; an error or an interruption leaves what was there before.
@@ -13,10 +15,10 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
     A symbolic link is followed, and an existing file keeps its permissions.
     """
     target = check_writable(path)
-    if target.exists() and not target.is_file():  # a device or a pipe cannot be replaced
+    if _is_device(target):  # which cannot be replaced
         target.write_bytes(content)
         return
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target))
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
@@ -38,9 +40,24 @@ def check_writable(path: str | os.PathLike) -> Path:
         raise FileNotFoundError(
             f"path must be in an existing folder, got {target}: create {target.parent} first."
         )
-    if not os.access(target.parent, os.W_OK):
-        raise PermissionError(f"path must be in a folder that you may write to, got {target}.")
+    if not _is_device(target):
+        try:
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_prefix(target)):
+                pass
+        except OSError as error:
+            raise type(error)(
+                f"path must be a file that can be written, got {target}: {error.strerror}."
+            ) from error
     return target
+
+
+def _is_device(target):
+    """Tell whether a path is a device or a pipe."""
+    return target.exists() and not target.is_file()
+
+
+def _prefix(target):
+    return f".{target.name[:_N_SHOWN]}."
 
 
 def _umask():
