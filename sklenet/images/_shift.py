@@ -227,14 +227,15 @@ class PixelReference:
     def _diagnose(self, rows, layout, excess):
         """Find the change of the pixels that makes images usual, and describe it."""
         low, high = float(rows.min()), float(rows.max())
-        ours = f"from {self.low:g} to {self.high:g}"
-        advice = "check_pixels=False turns this warning off."
+        theirs = f"from {_number(low)} to {_number(high)}"
+        ours = f"from {_number(self.low)} to {_number(self.high)}"
+        off = "check_pixels=False turns this warning off."
         plain = np.fmax.reduce(excess[:, :3], axis=0)  # the score is harder to explain
         number = int(np.nanargmax(plain)) if np.fmax.reduce(plain) > 0 else 3
         if self._is_usual(self.low + self.high - rows, layout):
             return (
-                f"X looks inverted: {self._compare(rows, layout, number)}. Pass "
-                f"{self.low + self.high:g} - X if dark and bright are swapped; {advice}"
+                f"X looks inverted: {self._compare(rows, layout, number)}. If dark and bright are "
+                f"swapped, {_number(self.low + self.high)} - X is right. {off}"
             )
         start, end = _usual_range(self.low, self.high)
         for their_start, their_end in [*_ranges_around(low, high), (low, high)]:
@@ -245,25 +246,25 @@ class PixelReference:
                 continue
             change = _formula(their_start, factor, start)
             swapped = "X looks inverted and on another scale" if is_inverted else "X looks rescaled"
-            change = f"{self.low + self.high:g} - ({change})" if is_inverted else change
+            change = f"{_number(self.low + self.high)} - ({change})" if is_inverted else change
             return (
-                f"{swapped}: it has pixels from {low:g} to {high:g}, the training images {ours}. "
-                f"Pass {change}; {advice}"
+                f"{swapped}: it has pixels {theirs}, the training images {ours}. "
+                f"{change} has their scale. {off}"
             )
         return (
             f"X looks unlike the training images: {self._compare(rows, layout, number)}; its "
-            f"pixels range from {low:g} to {high:g}, theirs {ours}. Prepare X as the training "
-            f"images were prepared; {advice}"
+            f"pixels range {theirs}, theirs {ours}. Prepare X as the training images "
+            f"were prepared. {off}"
         )
 
     def _in_pixels(self, number, value):
         """Convert a statistic to the units of its name."""
         half = (self.high - self.low) / 2
         if number == 0:
-            return f"{(self.low + self.high) / 2 + half * value:.4g}"
+            return _number((self.low + self.high) / 2 + half * value)
         if number == 1:
-            return f"{half * math.exp(value):.4g}"
-        return f"{math.exp(value) if number == 2 else value:.3g}"
+            return _number(half * math.exp(value))
+        return _number(math.exp(value) if number == 2 else value)
 
     def _compare(self, rows, layout, number):
         """Say what a statistic of images is, and what it is in the classes of the training."""
@@ -401,6 +402,11 @@ def _ranges_around(low, high):
 def _usual_range(low, high):
     ranges = [(a, b) for a, b in _ranges_around(low, high) if high - low > 0.5 * (b - a)]
     return ranges[0] if ranges else (low, high)
+
+
+def _number(value):
+    """Write a number with four digits, or all of an integer."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _formula(their_start, factor, start):
