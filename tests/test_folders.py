@@ -68,6 +68,15 @@ def test_list_folder_unknown_split_raises(tmp_path):
         list_image_folder(folder / "train", "train")
 
 
+@pytest.mark.parametrize("name", ["training", "Train"])
+def test_list_folder_of_two_training_parts_raises(tmp_path, name):
+    folder = write_images(tmp_path, "train/a/1.png", f"{name}/a/2.png", "test/a/3.png")
+    if len([*folder.iterdir()]) < 3:
+        pytest.skip("the file system does not distinguish capitals")
+    with pytest.raises(ValueError, match=f"one folder for each part .*{name}"):
+        list_image_folder(folder, "train")
+
+
 def test_list_folder_class_called_train_is_a_class(tmp_path):
     folder = write_images(tmp_path, "train/1.png", "bus/1.png")
     assert list_image_folder(folder)[1].tolist() == ["bus", "train"]
@@ -98,6 +107,20 @@ def test_list_csv_files_are_relative_to_it(tmp_path):
     assert_array_equal(load_image_folder(path)[0][:, 0, 0], [0, 1])
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_list_csv_of_another_delimiter(tmp_path, delimiter):
+    text = 'label,file\n3,"a, b.png"\n'.replace(",", delimiter, 1).replace("3,", f"3{delimiter}")
+    files, labels = list_image_folder(write_csv(tmp_path, text))
+    assert (files, labels.tolist()) == ([str(tmp_path / "a, b.png")], [3])
+
+
+def test_list_table_with_split_raises(tmp_path):
+    pd = pytest.importorskip("pandas")
+    for table in (write_csv(tmp_path, "file,label\na,b\n"), pd.DataFrame({"file": ["a"]})):
+        with pytest.raises(ValueError, match="split must be None for a table of files, got 'train"):
+            list_image_folder(table, "train")
+
+
 @pytest.mark.parametrize("labels", [["007", "1"], ["cat", "1"], ["1.5", "2"]])
 def test_list_csv_other_labels_stay_strings(tmp_path, labels):
     path = write_csv(tmp_path, "first,second\n" + "".join(f"x.png,{label}\n" for label in labels))
@@ -108,7 +131,7 @@ def test_list_csv_columns_and_root(tmp_path):
     path = write_csv(tmp_path, "a,b,c\n1,x.png,cat\n")
     files, labels = list_image_folder(path, columns=("b", "c"), root="elsewhere")
     assert (files, labels.tolist()) == ([os.path.join("elsewhere", "x.png")], ["cat"])
-    with pytest.raises(ValueError, match=r"columns must name .* which has \['a', 'b', 'c'\]"):
+    with pytest.raises(ValueError, match=r"columns must be those .* the columns \['a', 'b', 'c'\]"):
         list_image_folder(path)
     with pytest.raises(ValueError, match=r"columns must be two of \['a', 'b', 'c'\]"):
         list_image_folder(path, columns=("b", "d"))
@@ -117,7 +140,13 @@ def test_list_csv_columns_and_root(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a,b\n", "a header and rows"), ("a,b\n1,2\n3\n", "got 1 in row 3")]
+    ("text", "message"),
+    [
+        ("a,b\n", "a header and rows"),
+        ("a,b\n1,2\n3\n", "got 1 in row 3"),
+        ("1.png,cat\n2.png,dog\n", "the first row .*1.png.*: put file,label above"),
+        ("cat;1.JPG \ndog;2.JPG\n", "the first row .*1.JPG.*: put file;label above"),
+    ],
 )
 def test_list_csv_malformed_raises(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
@@ -162,7 +191,7 @@ def test_load_folder_skips_broken_images_with_their_labels(tmp_path, n_jobs):
 def test_load_folder_of_broken_images_raises(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"an image that can be read; .*1\.png"):
+    with pytest.raises(ValueError, match=r"an image that can be read, got 1 .*1\.png"):
         load_image_folder(tmp_path, on_error="skip")
 
 
@@ -210,5 +239,10 @@ def test_list_frame_without_labels_raises(labels):
         list_image_folder(
             pd.DataFrame({"file": ["x", "y"], "label": pd.Series(labels, dtype=object)})
         )
+    for labels in ([1.0, np.nan], ["cat", ""]):
+        with pytest.raises(ValueError, match="labels in its column 'label', got .* in row 1"):
+            list_image_folder(pd.DataFrame({"file": ["x", "y"], "label": labels}))
+    with pytest.raises(ValueError, match="file names in its column 'file', got '' in row 0"):
+        list_image_folder(pd.DataFrame({"file": [""], "label": ["cat"]}))
     with pytest.raises(ValueError, match="a data frame with rows"):
         list_image_folder(pd.DataFrame({"file": [], "label": []}))

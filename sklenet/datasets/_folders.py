@@ -24,6 +24,7 @@ _SPLITS = {
     "test": ("test", "testing"),
 }
 _FILE_COLUMNS = ("file", "filename", "file_name", "filepath", "path", "image", "image_path")
+_DELIMITERS = ",;\t"
 _LABEL_COLUMNS = ("label", "class", "target", "category", "y")
 _N_LISTED = 5
 
@@ -94,11 +95,12 @@ def list_image_folder(
     >>> labels
     array(['cat', 'dog', 'dog'], dtype='<U3')
     """
-    if hasattr(path, "columns"):
-        return _list_frame(path, columns, root)
-    path = Path(path).expanduser()
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return _list_csv(path, columns, root)
+    is_frame = hasattr(path, "columns")
+    path = path if is_frame else Path(path).expanduser()
+    if is_frame or (path.is_file() and path.suffix.lower() == ".csv"):
+        if split is not None:
+            raise ValueError(f"split must be None for a table of files, got {split!r}.")
+        return (_list_frame if is_frame else _list_csv)(path, columns, root)
     for name, value in (("columns", columns), ("root", root)):
         if value is not None:
             raise ValueError(f"{name} is for a CSV file or a data frame, got the folder {path}.")
@@ -179,6 +181,11 @@ def load_image_folder(
     files, labels = list_image_folder(path, split, columns=columns, root=root)
     reader = ImageReader(size, mode, background, on_error, n_jobs)
     images, positions, failures = read_images(reader, files, verbose=verbose)
+    if not positions:
+        raise ValueError(
+            f"path must have an image that can be read, got {len(failures)} that cannot. "
+            f"{failures[0]}"
+        )
     if failures:
         others = f" And {len(failures) - 1:,} more." if len(failures) > 1 else ""
         warnings.warn(
@@ -242,14 +249,22 @@ def splits_of(folder: Path) -> dict[str, Path]:
     """Return the parts of a folder that has its class folders in folders such as ``train``."""
     folders = _folders(folder)
     known = [name for names in _SPLITS.values() for name in names]
-    parts = {
-        split: Path(entry)
+    found = [
+        (split, Path(entry))
         for split, names in _SPLITS.items()
         for entry in folders
         if entry.name.lower() in names and _folders(entry)  # a class may be called so
-    }
-    is_split = len(parts) > 1 or all(entry.name.lower() in known for entry in folders)
-    return parts if is_split else {}
+    ]
+    parts = dict(found)
+    if not (len(parts) > 1 or all(entry.name.lower() in known for entry in folders)):
+        return {}
+    if len(parts) < len(found):
+        names = [part.name for _, part in found]
+        raise ValueError(
+            f"path must have one folder for each part of the images, got {folder} with {names}: "
+            "join or rename those of the same part."
+        )
+    return parts
 
 
 def _find_split(folder, split):
@@ -295,12 +310,20 @@ def _list_classes(folder):
 def _list_csv(path, columns, root):
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+            line = file.readline()
+            file.seek(0)
+            delimiter = max(_DELIMITERS, key=line.count)
+            rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"path must be a CSV file in UTF-8, got {path}: {error}.") from error
     if len(rows) < 2:
         raise ValueError(f"path must be a CSV file with a header and rows, got {path} without.")
     header, *rows = rows
+    if any(_EXTENSION.fullmatch(os.path.splitext(name.strip())[1]) for name in header):
+        raise ValueError(
+            f"path must be a CSV file whose first row names its columns, got {path} with the first "
+            f"row {header}: put file{delimiter}label above it."
+        )
     ragged = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if ragged:
         raise ValueError(
@@ -328,11 +351,15 @@ def _list_frame(frame, columns, root):
     check_label_types(labels, f"The column {label_column!r}")
     if all(isinstance(label, str) for label in labels):
         labels = labels.astype(str)
-    for row, name in enumerate(names):
-        if not isinstance(name, str | os.PathLike):
+    for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+        if not (isinstance(name, str | os.PathLike) and os.fspath(name)):
             raise ValueError(
                 f"path must have file names in its column {file_column!r}, got {name!r} in row "
                 f"{row}."
+            )
+        if label != label or (isinstance(label, str) and not label):
+            raise ValueError(
+                f"path must have labels in its column {label_column!r}, got {label!r} in row {row}."
             )
     return _join(root, names), labels
 
@@ -359,5 +386,6 @@ def _choose_columns(header, columns, source):
     if len(header) == 2:
         return tuple(header)
     raise ValueError(
-        f"columns must name the columns of files and of labels of {source}, which has {header}."
+        f"columns must be those of files and of labels, as ('file', 'label'), for {source} with "
+        f"the columns {header}, got None."
     )

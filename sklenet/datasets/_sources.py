@@ -37,6 +37,11 @@ def load_source(source: str | os.PathLike, split: str | None = None, **reading: 
     """
     if source in _NAMES and split is not None:
         raise ValueError(f"split must be None for {source!r}, got {split!r}.")
+    if source in _NAMES and Path(source).is_dir():
+        raise ValueError(
+            f"source must be one data set, got {source!r}, which is also a folder here: write "
+            f"./{source} for the folder, or go to another folder for the data set of this name."
+        )
     if source == "digits":
         return Source(*load_digits_images())
     folder = Path(source).expanduser()

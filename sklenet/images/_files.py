@@ -206,7 +206,7 @@ def read_images(reader, X, size=None, mode=None, dtype=None, *, verbose=0):
     """Read images with the parameters of an `ImageReader`, and say which could be read.
 
     Size, mode and type are those of the parameters, or given by an earlier `fit`. Returns an array
-    of images, their positions in X, and the errors of the others.
+    of images, None if none can be read, their positions in X, and the errors of the others.
     """
     sources, format = _check_sources(X), _check_format(reader, size, mode)
     if reader.on_error not in ("raise", "skip"):
@@ -217,10 +217,7 @@ def read_images(reader, X, size=None, mode=None, dtype=None, *, verbose=0):
         raise failures[0].error
     images = [*chain.from_iterable(chunk.images for chunk in chunks)]
     if not images:
-        raise ValueError(
-            f"X must have an image that can be read, got {len(sources)} that cannot. "
-            f"{failures[0].error}"
-        )
+        return None, [], [failure.error for failure in failures]
     failed = {failure.position for failure in failures}
     positions = [index for index in range(len(sources)) if index not in failed]
     images = _convert_dtypes(images, dtype, [sources[index] for index in positions])
