@@ -1,15 +1,19 @@
 """The command `sklenet`: compare methods, train, predict, evaluate, export."""
 
 import argparse
+import codecs
 import csv
 import io
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,10 @@ _AUGMENTATIONS = ("affine", "elastic", "flip", "shift")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _PROBE_IMAGES = 2_000  # that the time of an epoch is measured with
 _NAMELESS = re.compile(r"\bX\[\d+\]")  # an image that is not a file, in an error
+_FOR_PYTHON = re.compile(r" [A-Z]?[^.;]*\bcheck_pixels=False\b.*")  # in a warning
+_TEXT_IMAGE = re.compile(rb"P[1-7]\s")  # of Netpbm, which need not have zero bytes
+_SMALLEST = 4  # pixels of a side: of 3, one axis could be that of the colors
+_SCORES = ("precision", "recall", "f1-score", "support")  # as scikit-learn names them
 _N_LISTED = 5  # mistakes or unknown labels
 
 
@@ -71,25 +79,63 @@ def main(argv: list[str] | None = None) -> int:
     if not (sys.argv[1:] if argv is None else argv):
         parser.print_help(sys.stderr)
         return 2
-    options = parser.parse_args(argv)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _ending_at_sigterm():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
-            code = options.run(options) or 0
-            sys.stdout.flush()  # here, where an error is reported
-            return code
+            return _run(parser, argv)
+    except argparse.ArgumentError as error:
+        _say(f"sklenet: error: {error}")
+        return 2
     except KeyboardInterrupt:
         _say("Interrupted.")
         return 130
     except BrokenPipeError:  # the reader of the output has ended, as `head` does
-        with open(os.devnull, "w") as nothing:
-            os.dup2(nothing.fileno(), sys.stdout.fileno())
         return 1
     except (OSError, ValueError, TypeError, ImportError, RuntimeError, MemoryError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         _say(f"sklenet: error: {_NAMELESS.sub('standard input', text)}")
         return 1
+
+
+def _run(parser, argv):
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
+    try:
+        options = parser.parse_args(argv)
+        return options.run(options) or 0
+    finally:
+        try:
+            sys.stdout.flush()  # here, where an error is reported
+        except OSError:
+            with open(os.devnull, "w") as nothing:  # takes what Python writes at its end
+                os.dup2(nothing.fileno(), sys.stdout.fileno())
+            raise
+
+
+@contextmanager
+def _ending_at_sigterm():
+    """Let the signal end the command as an exit does, with its processes and temporary files."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _naming(**arguments):
+    """Let an error that begins with the name of a parameter begin with that of its argument."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError) as error:
+        name, _, rest = str(error).partition(" ")
+        if name not in arguments:
+            raise
+        raise ValueError(f"{arguments[name]} {rest}") from error
 
 
 def _make_parser():
@@ -111,7 +157,7 @@ def _make_parser():
 def _show_warning(message, category, *_):
     """Print a warning in one line, without the line of code that warns."""
     if issubclass(category, UserWarning):
-        _say(f"sklenet: warning: {message}")
+        _say(f"sklenet: warning: {_FOR_PYTHON.sub('', str(message))}")
 
 
 def _say(message):
@@ -121,6 +167,8 @@ def _say(message):
 def _add_data(add):
     add("data", metavar="DATA", help="the images: see `sklenet --help`")
     add("--split", metavar="NAME", help="which part of a folder (train, test, val) or data set")
+    columns = "columns of a CSV file; default: those with usual names"
+    add("--columns", nargs=2, metavar=("FILE", "LABEL"), help=columns)
     add("--skip-broken", action="store_true", help="leave out images that cannot be read")
     _add_jobs(add)
 
@@ -130,25 +178,49 @@ def _add_jobs(add):
 
 
 def _add_training(add):
-    add("--device", default="auto", help="cpu, cuda, mps; default: auto")
-    add("--seed", type=int, default=0, metavar="N", help="of all randomness; default: 0")
+    add("--device", type=_device, default="auto", help="cpu, cuda, mps; default: auto")
+    add("--seed", type=_seed, default=0, metavar="N", help="of all randomness; default: 0")
 
 
-def _check_training(options):
+def _device(text):
     from ._torch import resolve_device
 
-    resolve_device(options.device)
-    if not 0 <= options.seed < 2**32:
-        raise ValueError(f"argument --seed: must be from 0 to {2**32 - 1}, got {options.seed}")
+    try:
+        resolve_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be cpu, cuda or mps; {error}") from error
+    return text
+
+
+def _seed(text):
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {2**32 - 1}, got {text!r}")
+    return int(text)
 
 
 def _load(options, **reading):
     from .datasets._sources import load_source
 
     reading |= {"on_error": "skip" if options.skip_broken else "raise", "n_jobs": options.jobs}
-    source = load_source(options.data, options.split, **reading)
+    with _naming(path="DATA", source="DATA", split="--split", columns="--columns"):
+        source = load_source(options.data, options.split, columns=options.columns, **reading)
     if options.data == "digits":  # of 0 to 16: scaled as image files are
         source.X = (source.X * (255 / 16)).round().astype(np.uint8)
+    return source
+
+
+def _load_to_train(options, **reading):
+    """Load images of two classes or more, those of the test part among them."""
+    source = _load(options, **reading)
+    classes = set(source.y.tolist())
+    if len(classes) < 2:
+        raise ValueError(f"DATA must have two classes at least, got only {classes.pop()!r}")
+    unknown = set() if source.y_test is None else set(source.y_test.tolist()) - classes
+    if unknown:
+        raise ValueError(
+            "DATA must have all classes among its training images, got also "
+            f"{sorted(unknown)[:_N_LISTED]} among its test images"
+        )
     return source
 
 
@@ -161,9 +233,15 @@ def _describe(X, y):
 def _add_compare(add):
     _add_data(add)
     add("--methods", nargs="+", choices=_METHODS, metavar="NAME", help=f"of {', '.join(_METHODS)}")
-    add("--cv", type=positive, metavar="N", help="folds; default: the test part of DATA, else 5")
+    add("--cv", type=_folds, metavar="N", help="folds; default: the test part of DATA, else 5")
     add("--n-train", type=positive, metavar="N", help="training images; default: all")
     _add_training(add)
+
+
+def _folds(text):
+    if positive(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be 2 or more, got {text!r}")
+    return int(text)
 
 
 def _compare(options):
@@ -175,8 +253,7 @@ def _compare(options):
     from .comparison import METHODS, compare_methods, make_method
     from .datasets._sources import take_subset
 
-    _check_training(options)
-    source = _load(options)
+    source = _load_to_train(options)
     X, y = take_subset(source.X, source.y, options.n_train, options.seed)
     _say(f"Comparing on {_describe(X, y)}")
     methods = {
@@ -211,7 +288,10 @@ def _size(text):
     match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text)
     if not match:
         raise argparse.ArgumentTypeError(f"must be a size such as 32 or 48x64, got {text!r}")
-    return int(match[1]), int(match[2] or match[1])
+    size = int(match[1]), int(match[2] or match[1])
+    if min(size) < _SMALLEST:
+        raise argparse.ArgumentTypeError(f"must be {_SMALLEST} pixels or more, got {text!r}")
+    return size
 
 
 def _duration(text):
@@ -235,12 +315,12 @@ def _train(options):
     from .images import ImageReader
 
     start = time.perf_counter()
-    _check_training(options)
-    check_writable(options.out)
-    if options.time and options.epochs:
-        raise ValueError("argument --time: not allowed with argument --epochs")
     augmentation = _augmentation(options.augmentation)
-    source = _load(options, size=options.size, mode=options.mode)
+    if options.time and options.epochs:
+        raise argparse.ArgumentError(None, "argument --time: not allowed with argument --epochs")
+    with _naming(path="--out"):
+        check_writable(options.out)
+    source = _load_to_train(options, size=options.size, mode=options.mode)
     _say(f"Training on {_describe(source.X, source.y)}")
     classifier = DeepLeNetClassifier(
         augmentation=augmentation,
@@ -255,9 +335,11 @@ def _train(options):
     model = make_pipeline(reader, classifier.set_params(callbacks=[_make_progress()]))
     model.fit(source.X, source.y)
     classifier.set_params(callbacks=None)  # code is not saved
-    save(model, options.out)
+    with _naming(path="--out"):
+        save(model, options.out)
     seconds = time.perf_counter() - start
-    print(f"Trained for {classifier.n_iter_} epochs in {seconds:.0f} s, written to {options.out}")
+    epochs = f"{classifier.n_iter_} epoch{'s' if classifier.n_iter_ > 1 else ''}"
+    print(f"Trained for {epochs} in {seconds:.0f} s, written to {options.out}")
     if source.X_test is not None:
         accuracy = model.score(source.X_test, source.y_test)
         print(f"Accuracy on the {len(source.y_test):,} test images: {accuracy:.4f}")
@@ -269,7 +351,9 @@ def _augmentation(names):
     if names is None:
         return "auto"
     if "none" in names and len(names) > 1:
-        raise ValueError(f"argument --augmentation: 'none' must be the only one, got {names}")
+        raise argparse.ArgumentError(
+            None, f"argument --augmentation: 'none' must be the only one, got {names}"
+        )
     return None if names == ["none"] else tuple(names)
 
 
@@ -314,8 +398,19 @@ def _make_progress():
     return Progress()
 
 
-def _add_predict(add):
+def _add_model(add):
     add("model", metavar="MODEL", help="a file that `sklenet train` or `sklenet.save` wrote")
+
+
+def _load_model(options):
+    from .export import load
+
+    with _naming(path="MODEL"):
+        return load(options.model)
+
+
+def _add_predict(add):
+    _add_model(add)
     images = "files or folders; - reads an image, or a list of files, from standard input"
     add("images", nargs="+", metavar="IMAGES", help=images)
     add("--csv", action="store_true", help="comma-separated values instead of a table")
@@ -330,12 +425,10 @@ def _predict(options):
     """
     from tabulate import tabulate
 
-    from .export import load
-
     if options.csv and options.json:
-        raise ValueError("argument --csv: not allowed with argument --json")
+        raise argparse.ArgumentError(None, "argument --csv: not allowed with argument --json")
     names, sources = _find_images(options.images)
-    model = load(options.model)
+    model = _load_model(options)
     classes, positions, probabilities, errors = _predict_files(model, sources, options.jobs)
     best = probabilities.argmax(axis=1)
     rows = [
@@ -368,6 +461,8 @@ def _find_images(arguments):
     for argument in arguments:
         found = [argument]
         if argument == "-":
+            if sys.stdin is None:
+                raise OSError("standard input is closed")
             content = sys.stdin.buffer.read()
             listed = _listed_files(content)
             if listed is None:
@@ -386,12 +481,13 @@ def _find_images(arguments):
 
 def _listed_files(content):
     """Return the lines of a list of files; None for the content of an image."""
-    try:
-        lines = content.decode("utf-8-sig").splitlines()  # Windows marks UTF-8
-    except UnicodeDecodeError:
+    if b"\0" in content or _TEXT_IMAGE.match(content):
         return None
-    is_list = bool(lines) and "\0" not in lines[0] and os.path.exists(lines[0])
-    return [line for line in lines if line] if is_list else None
+    lines = os.fsdecode(content.removeprefix(codecs.BOM_UTF8)).splitlines()  # Windows marks UTF-8
+    found = [line for line in lines if line.strip()]
+    if not found:
+        raise ValueError("standard input must be an image or a list of files, got nothing")
+    return found
 
 
 def _predict_files(model, sources, n_jobs):
@@ -411,25 +507,26 @@ def _predict_files(model, sources, n_jobs):
     background = "white" if reader is None else reader.background
     reader = ImageReader(background=background, on_error="skip", n_jobs=n_jobs)
     images, positions, errors = read_images(reader, sources, size, mode, dtype, verbose=1)
-    return classifier.classes_.tolist(), positions, classifier.predict_proba(images), errors
+    classes = classifier.classes_.tolist()
+    probabilities = classifier.predict_proba(images) if positions else np.empty((0, len(classes)))
+    return classes, positions, probabilities, errors
 
 
 def _add_evaluate(add):
-    add("model", metavar="MODEL", help="a file that `sklenet train` or `sklenet.save` wrote")
+    _add_model(add)
     _add_data(add)
     add("--json", action="store_true", help="JSON instead of tables")
 
 
 def _evaluate(options):
     """Measure the accuracy of a model on labeled images: the test part of DATA, else all of it."""
-    from sklearn.metrics import accuracy_score, classification_report
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
     from tabulate import tabulate
 
     from .datasets._sources import find_test_split
-    from .export import load
     from .export._pipeline import split_model
 
-    model = load(options.model)
+    model = _load_model(options)
     reader, classifier = split_model(model)
     options.split = options.split or find_test_split(options.data)
     mode = "L" if classifier.image_shape_[2] == 1 else "RGB"
@@ -440,31 +537,22 @@ def _evaluate(options):
     predictions = model.predict(X)
     accuracy = float(accuracy_score(y, predictions))
     classes = classifier.classes_.tolist()
-    scores = classification_report(
-        y,
-        predictions,
-        labels=classes,
-        target_names=[*map(str, classes)],
-        output_dict=True,
-        zero_division=0,
-    )
-    measures = ("precision", "recall", "f1-score")
+    scores = precision_recall_fscore_support(y, predictions, labels=classes, zero_division=0)
+    rows = [*zip(classes, *(measure.tolist() for measure in scores), strict=True)]
     mistakes = _count_mistakes(y, predictions)
     if options.json:
         result = {
             "accuracy": accuracy,
             "n_images": len(y),
-            "classes": {str(label): scores[str(label)] for label in classes},
+            "classes": {
+                str(label): dict(zip(_SCORES, measures, strict=True)) for label, *measures in rows
+            },
             "mistakes": [
                 dict(zip(("n", "true", "predicted"), each, strict=True)) for each in mistakes
             ],
         }
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
-    rows = [
-        [label, *map(scores[str(label)].get, measures), int(scores[str(label)]["support"])]
-        for label in classes
-    ]
     columns: tuple[str, ...] = ("class", "precision", "recall", "F1", "images")
     print(f"Accuracy on {len(y):,} images: {accuracy:.4f}\n")
     print(tabulate(rows, columns, floatfmt=".4f", intfmt=",", disable_numparse=[0]))
@@ -494,22 +582,27 @@ def _count_mistakes(y, predictions):
 
 
 def _add_export(add):
-    add("model", metavar="MODEL", help="a file that `sklenet train` or `sklenet.save` wrote")
+    _add_model(add)
     add("--onnx", metavar="FILE", help="for ONNX Runtime, in any language")
     add("--page", metavar="FILE", help="a web page that runs the model")
 
 
 def _export(options):
     """Export a model as ONNX or as a web page."""
-    from .export import load, to_onnx, to_page
+    from .export import to_onnx, to_page
 
-    if not (options.onnx or options.page):
-        raise ValueError("sklenet export needs --onnx FILE, --page FILE or both")
-    model = load(options.model)
-    for path, write in ((options.onnx, to_onnx), (options.page, to_page)):
-        if path:
+    exports = [("--onnx", options.onnx, to_onnx), ("--page", options.page, to_page)]
+    exports = [(flag, path, write) for flag, path, write in exports if path]
+    if not exports:
+        raise argparse.ArgumentError(None, "argument --onnx or --page: one is required")
+    files = [os.path.realpath(path) for path in (options.model, *(path for _, path, _ in exports))]
+    if len(set(files)) < len(files):
+        raise argparse.ArgumentError(None, "MODEL, --onnx and --page must be different files")
+    model = _load_model(options)
+    for flag, path, write in exports:
+        with _naming(path=flag):
             write(model, path)
-            print(f"Written to {path}")
+        print(f"Written to {path}")
 
 
 _COMMANDS = {

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from PIL import Image
 
 import sklenet
 from sklenet import _cli
-from sklenet.datasets import load_digits_images, load_image_folder
+from sklenet.datasets import load_digits_images
+from sklenet.datasets._folders import find_images
 
 DIGITS, LABELS = load_digits_images()
 SUFFIXES = ["png", "jpg", "bmp", "gif", "tif"]
@@ -68,6 +70,16 @@ def run(capsys):
     return run
 
 
+@pytest.fixture
+def stdin(monkeypatch):
+    """Return a function that sets the content of standard input."""
+
+    def set(content):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+
+    return set
+
+
 def test_train_reports_and_writes_a_pipeline(folder, tmp_path, run):
     result = run("train", folder, "--out", tmp_path / "m", "--epochs", 6, "--augmentation", "none")
     assert result.code == 0
@@ -88,8 +100,11 @@ def test_train_options(folder, tmp_path, run):
     loaded = sklenet.load(out)
     assert loaded[0].size_ == (20, 24)
     assert (loaded[1].n_iter_, loaded[1].random_state) == (1, 3)
-    repeated = run("train", folder / "train", "--out", tmp_path / "m2", *size, "--epochs", 1)
-    assert repeated.code == 0
+    assert run("train", folder / "train", "--out", tmp_path / "m2", *size, "--epochs", 1).code == 0
+    files = find_images(folder / "test")
+    np.testing.assert_array_equal(
+        sklenet.load(tmp_path / "m2").predict_proba(files), loaded.predict_proba(files)
+    )
 
 
 def test_train_enough_time_does_not_shorten(folder, tmp_path, run):
@@ -122,9 +137,7 @@ def test_train_skips_broken_images_when_asked(tmp_path, run):
 
 def test_predict_table_csv_and_json_agree(model, folder, run):
     files = sorted((folder / "test" / "odd").iterdir())[:5]
-    X, _ = load_image_folder(folder, "test", size=32, mode="L", verbose=0)
     expected = sklenet.load(model).predict_proba(files)
-    assert len(X) == 60
     table = run("predict", model, *files)
     assert (table.code, table.errors) == (0, "")
     rows = [line.split() for line in table.output.splitlines()[2:]]
@@ -155,15 +168,45 @@ def test_predict_broken_image_is_named_and_others_are_predicted(model, folder, t
     assert "none.png cannot be read as an image: it does not exist" in result.errors
 
 
-@pytest.mark.parametrize("content", ["image", "list"])
-def test_predict_standard_input(content, model, folder, run, monkeypatch):
-    files = sorted((folder / "test" / "even").iterdir())[:2]
-    listed = "".join(f"{file}\n" for file in files).encode()
-    given = files[0].read_bytes() if content == "image" else listed
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
-    records = json.loads(run("predict", model, "-", "--json").output)
-    names = ["-"] if content == "image" else [*map(str, files)]
-    assert [record["file"] for record in records] == names
+@pytest.mark.parametrize("change", [bytes, lambda listed: b"\xef\xbb\xbf\r\n" + listed[:-1]])
+def test_predict_list_of_standard_input(change, model, folder, run, stdin):
+    files = [str(file) for file in sorted((folder / "test" / "even").iterdir())[:2]]
+    expected = run("predict", model, *files, "--json").output
+    stdin(change("".join(f"{file}\n" for file in files).encode()))
+    assert run("predict", model, "-", "--json").output == expected
+
+
+@pytest.mark.parametrize("format", ["png", "ppm"])
+def test_predict_image_of_standard_input(format, model, folder, run, stdin):
+    file = next((folder / "test" / "even").glob("*.png"))
+    (expected,) = json.loads(run("predict", model, file, "--json").output)
+    content = io.BytesIO()
+    Image.open(file).save(content, format)
+    stdin(content.getvalue())
+    (record,) = json.loads(run("predict", model, "-", "--json").output)
+    assert record == expected | {"file": "-"}
+
+
+def test_predict_list_with_a_missing_file_first(model, folder, run, stdin):
+    file = next((folder / "test" / "even").iterdir())
+    stdin(f"none.png\n{file}\n".encode())
+    result = run("predict", model, "-", "--csv")
+    assert (result.code, len(result.output.splitlines())) == (1, 2)
+    assert "none.png cannot be read as an image: it does not exist" in result.errors
+
+
+def test_predict_without_an_image_that_can_be_read(model, run):
+    result = run("predict", model, "a.png", "b.png", "--json")
+    assert (result.code, json.loads(result.output)) == (1, [])
+    assert [line.split()[2] for line in result.errors.splitlines()] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_closed_stream_is_an_error(stream, model, run, monkeypatch):
+    monkeypatch.setattr(sys, stream, None)
+    result = run("predict", model, "-")
+    assert result.code == 1
+    assert result.errors.startswith("sklenet: error: standard ")
 
 
 def test_evaluate_measures_the_test_part(model, folder, run):
@@ -225,11 +268,20 @@ def test_compare_idx_folder_and_csv(tmp_path, run):
 
 
 @pytest.mark.slow
-def test_export_onnx(model, tmp_path, run):
-    pytest.importorskip("onnxruntime")
+def test_export_onnx(model, folder, tmp_path, run):
+    onnxruntime = pytest.importorskip("onnxruntime")
     result = run("export", model, "--onnx", tmp_path / "m.onnx")
     assert (result.code, result.output) == (0, f"Written to {tmp_path / 'm.onnx'}\n")
-    assert (tmp_path / "m.onnx").stat().st_size > 1000
+    pipeline, files = sklenet.load(model), find_images(folder / "test")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    (labels,) = session.run(["label"], {"images": pipeline[0].transform(files)})
+    assert labels.tolist() == pipeline.predict(files).tolist()
+
+
+INCOMPLETE = {
+    "one": {"odd": "odd"},
+    "unknown": {"train/odd": "odd", "train/other": "even", "test/even": "even"},
+}
 
 
 @pytest.mark.parametrize(
@@ -237,30 +289,75 @@ def test_export_onnx(model, tmp_path, run):
     [
         (["train", "{folder}"], 2, "required: --out"),
         (["train", "{folder}", "--out", "{none}/m"], 1, "existing folder"),
-        (["train", "{folder}", "--out", "{folder}"], 1, "path must be a file, got the folder"),
+        (["train", "{folder}", "--out", "{folder}"], 1, "--out must be a file, got the folder"),
         (["train", "{none}", "--out", "{folder}/m"], 1, "which does not exist"),
         (["train", "{folder}", "--out", "m", "--size", "0"], 2, "must be a size such as 32"),
         (["train", "{folder}", "--out", "m", "--time", "5x"], 2, "must be a time such as 90s"),
-        (["train", "{folder}", "--out", "m", "--time", "5s", "--epochs", "1"], 1, "not allowed"),
-        (["train", "{folder}", "--out", "m", "--device", "nowhere"], 1, "device='nowhere'"),
-        (["train", "{folder}", "--out", "m", "--seed", "-1"], 1, "argument --seed"),
-        (["train", "{folder}", "--out", "m", "--augmentation", "none", "flip"], 1, "the only one"),
-        (["train", "digits", "--out", "m", "--split", "test"], 1, "split must be None"),
+        (["train", "{folder}", "--out", "m", "--time", "5s", "--epochs", "1"], 2, "not allowed"),
+        (["train", "{folder}", "--out", "m", "--device", "nowhere"], 2, "device='nowhere'"),
+        (["train", "{folder}", "--out", "m", "--seed", "-1"], 2, "argument --seed"),
+        (["train", "{folder}", "--out", "m", "--augmentation", "none", "flip"], 2, "the only one"),
+        (["train", "digits", "--out", "m", "--split", "test"], 1, "--split must be None"),
         (["predict", "{none}", "x.png"], 1, "which is missing"),
         (["predict", "{model}", "x.png"], 1, "x.png cannot be read"),
-        (["predict", "{model}", "x.png", "--csv", "--json"], 1, "not allowed with"),
+        (["predict", "{model}", "x.png", "--csv", "--json"], 2, "not allowed with"),
         (["evaluate", "{model}", "digits"], 1, "must have the classes of the model"),
-        (["export", "{model}"], 1, "needs --onnx FILE"),
+        (["export", "{model}"], 2, "one is required"),
+        (["export", "{model}", "--onnx", "{model}"], 2, "must be different files"),
+        (["export", "{model}", "--onnx", "m", "--page", "./m"], 2, "must be different files"),
+        (["export", "{none}", "--onnx", "m"], 1, "MODEL must be a file that sklenet.save wrote"),
+        (["export", "{model}", "--onnx", "{none}/m"], 1, "--onnx must be in an existing folder"),
         (["compare", "{folder}", "--methods", "nothing"], 2, "invalid choice"),
+        (["compare", "{folder}", "--cv", "1"], 2, "--cv: must be 2 or more"),
+        (["compare", "{one}"], 1, "DATA must have two classes at least, got only 'odd'"),
+        (["train", "{one}", "--out", "m"], 1, "DATA must have two classes at least"),
+        (["train", "{unknown}", "--out", "m"], 1, "got also ['even'] among its test images"),
+        (["compare", "{unknown}"], 1, "got also ['even'] among its test images"),
+        (["train", "{table}", "--out", "m", "--columns", "a", "b"], 1, "--columns must be two of"),
+        (["train", "{table}", "--out", "m", "--split", "test"], 1, "--split must be None"),
         (["unknown"], 2, "invalid choice"),
     ],
 )
-def test_mistake_is_one_line_without_traceback(arguments, code, message, model, folder, run):
+def test_mistake_is_one_line(arguments, code, message, model, folder, tmp_path, run):
     places = {"folder": folder, "none": folder / "none", "model": model}
+    for name, parts in INCOMPLETE.items():
+        places[name] = tmp_path / name
+        for part, label in parts.items():
+            shutil.copytree(folder / "test" / label, tmp_path / name / part)
+    places["table"] = tmp_path / "table.csv"
+    places["table"].write_text("file,label\n1.png,odd\n")
     result = run(*(argument.format(**places) for argument in arguments))
     assert (result.code, result.output) == (code, "")
     assert message in result.errors.splitlines()[-1]
     assert "Traceback" not in result.errors
+
+
+def test_name_of_a_data_set_that_is_also_a_folder(tmp_path, run, monkeypatch):
+    write_digits(tmp_path / "digits", range(60))
+    monkeypatch.chdir(tmp_path)
+    result = run("compare", "digits", "--methods", "knn")
+    assert (result.code, result.output) == (1, "")
+    assert "write ./digits for the folder" in result.errors
+    result = run("compare", "./digits", "--methods", "knn", "--cv", 2)
+    assert "2-fold cross-validation on 60 images" in result.output
+
+
+def test_warning_of_unlike_images_is_for_a_user_of_files(model, folder, tmp_path, run):
+    for file in (folder / "test").rglob("*.png"):
+        pixels = np.asarray(Image.open(file).convert("L"))
+        Image.fromarray(255 - pixels).save(tmp_path / file.name)
+    errors = run("predict", model, tmp_path, "--csv").errors
+    assert errors.startswith("sklenet: warning: X looks inverted")
+    assert "check_pixels" not in errors
+
+
+def test_evaluate_class_with_the_name_of_a_measure(folder, tmp_path, run):
+    for label in ("accuracy", "odd"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        Image.new("L", (8, 8), len(label)).save(tmp_path / "data" / label / "1.png")
+    assert run("train", tmp_path / "data", "--out", tmp_path / "m", "--epochs", 1).code == 0
+    result = run("evaluate", tmp_path / "m", tmp_path / "data", "--json")
+    assert [*json.loads(result.output)["classes"]] == ["accuracy", "odd"]
 
 
 def test_help_is_shown_without_arguments(run):
@@ -272,7 +369,8 @@ def test_help_is_shown_without_arguments(run):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-def test_interrupt_writes_nothing(folder, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_the_command_and_nothing_is_written(number, code, folder, tmp_path):
     command = [sys.executable, "-m", "sklenet", "train", folder, "--out", tmp_path / "m"]
     process = subprocess.Popen(
         [*map(str, command), "--epochs", "100000"],
@@ -282,10 +380,10 @@ def test_interrupt_writes_nothing(folder, tmp_path):
     )
     assert "Training on" in process.stderr.readline()
     time.sleep(2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.endswith("Interrupted.\n")
+    assert process.returncode == code
+    assert errors.endswith("Interrupted.\n") == (number == signal.SIGINT)
     assert "Traceback" not in errors
     assert not [*tmp_path.iterdir()]
 
