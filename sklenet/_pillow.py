@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from ._pixels import LUMA, SMALLEST_CENTERED, fitted_size
+from ._pixels import LUMA, fitted_size, smallest_centered
 
 __all__ = ["Chunk", "Failure", "Format", "read_chunk", "read_gray", "unify_sizes"]
 
@@ -125,9 +125,7 @@ def unify_sizes(chunks):
 def resize(pixels, size):
     """Resize an image with antialiasing, keeping its aspect ratio; its edges are repeated."""
     height, width = pixels.shape[:2]
-    # 32x32 is what the network's preprocessing makes of every image, which centers some.
-    smallest = SMALLEST_CENTERED if size == _MIXED_SIZE else math.inf
-    rows, columns = fitted_size((height, width), size, smallest)
+    rows, columns = fitted_size((height, width), size, smallest_centered(size))
     if (rows, columns) != (height, width):
         if pixels.dtype == np.uint8:
             pixels = _resample(pixels, rows, columns)

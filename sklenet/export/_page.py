@@ -13,6 +13,7 @@ from torch import nn
 
 from .. import __version__
 from .._compat import import_optional
+from .._pixels import smallest_centered
 from ..network import Dropout, LReLU, MaxPool2x2, RowwiseLinear
 from ._pipeline import split_model
 from ._write import check_writable, write_atomically
@@ -148,6 +149,7 @@ def _describe(reader, classifier, weights):
         "ink": ink,
         "backdrop": None if len(mean) == 4 else _backdrop(reader),
         "isDrawn": is_gray and is_dark,
+        "smallestCentered": smallest_centered(preprocessor.layout.shape[:2]),
         "output": classifier.net_.recipe.output,
         "rows": weights.add(rows),
         "columns": weights.add(columns),

@@ -10,6 +10,7 @@ const seen = element("seen").getContext("2d");
 const BOARD_SIDE = 448; // pixels of the longer side
 const CAMERA_INTERVAL = 80; // milliseconds between two pictures
 const MAX_BARS = 10;
+const REDUCING_GAP = 3; // of sklenet/_pillow.py
 
 const longest = Math.max(imageHeight, imageWidth);
 const isSmall = longest < 16; // as of scikit-learn's digits, which fill their images
@@ -135,7 +136,7 @@ async function show(file) {
   const mine = ++request;
   let loaded;
   try {
-    loaded = await createImageBitmap(file);
+    loaded = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
     if (mine !== request) return;
     say(`${file.name || "The file"} is not a picture that the browser can read.`);
@@ -144,7 +145,7 @@ async function show(file) {
   if (mine !== request) return;
   clear();
   picture = loaded;
-  element("invert").checked = channels === 1 && hasOtherBackground(fit(picture));
+  element("invert").checked = channels === 1 && hasOtherBackground(asTrained(picture));
   schedule();
 }
 
@@ -201,7 +202,7 @@ async function toggleCamera() {
   let isFirst = true;
   const look = () => {
     if (!video) return;
-    if (isFirst) element("invert").checked = channels === 1 && hasOtherBackground(fit(video));
+    if (isFirst) element("invert").checked = channels === 1 && hasOtherBackground(asTrained(video));
     isFirst = false;
     schedule();
     setTimeout(look, CAMERA_INTERVAL);
@@ -242,35 +243,94 @@ document.addEventListener("drop", (event) => {
 
 // From the source to pixels at the size of the training images
 
-// Draw a picture into a canvas, of the size of the training images if not said otherwise: its
-// aspect ratio is kept, and its edges are repeated outwards.
-function fit(source, fullWidth = imageWidth, fullHeight = imageHeight) {
-  let width = source.videoWidth ?? source.width, height = source.videoHeight ?? source.height;
-  const zoom = Math.min(fullWidth / width, fullHeight / height);
-  const target = [Math.max(1, Math.round(width * zoom)), Math.max(1, Math.round(height * zoom))];
-  let current = source;
-  // In steps of at most a half, so that all pixels count.
-  while (width > target[0] || height > target[1] || current === source) {
-    const next = [width, height].map((side, axis) => Math.max(target[axis], Math.ceil(side / 2)));
-    const [w, h] = zoom < 1 ? next : target;
-    const canvas = makeCanvas(w, h), context = contextOf(canvas);
-    if (model.backdrop) {
-      context.fillStyle = model.backdrop;
-      context.fillRect(0, 0, w, h);
-    }
-    context.imageSmoothingQuality = "high";
-    context.drawImage(current, 0, 0, w, h);
-    [current, width, height] = [canvas, w, h];
+function asTrained(source) {
+  return fit(source, imageWidth, imageHeight, resample);
+}
+
+// Draw a picture into a canvas: its aspect ratio is kept, and its edges are repeated outwards.
+function fit(source, fullWidth, fullHeight, resize) {
+  let current = source, [width, height] = sizeOf(source);
+  const sides = [width, height], isTooLarge = width > fullWidth || height > fullHeight;
+  if (isTooLarge || Math.min(...sides) < (model.smallestCentered ?? Infinity)) {
+    const zoom = Math.min(fullWidth / width, fullHeight / height);
+    [width, height] = sides.map((side) => Math.max(1, roundToEven(side * zoom)));
+    current = resize(source, width, height);
   }
   const result = makeCanvas(fullWidth, fullHeight), context = contextOf(result);
   const left = (fullWidth - width) >> 1, top = (fullHeight - height) >> 1;
+  drawOpaque(context, current, left, top, width, height);
   context.imageSmoothingEnabled = false;
-  context.drawImage(current, left, top);
   context.drawImage(result, left, top, 1, height, 0, top, left, height);
   const right = left + width, bottom = top + height;
   context.drawImage(result, right - 1, top, 1, height, right, top, fullWidth - right, height);
   context.drawImage(result, 0, top, fullWidth, 1, 0, 0, fullWidth, top);
   context.drawImage(result, 0, bottom - 1, fullWidth, 1, 0, bottom, fullWidth, fullHeight - bottom);
+  return result;
+}
+
+function sizeOf(source) {
+  return [source.videoWidth ?? source.width, source.videoHeight ?? source.height];
+}
+
+function roundToEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
+function drawOpaque(context, source, left, top, width, height) {
+  if (model.backdrop) {
+    context.fillStyle = model.backdrop;
+    context.fillRect(left, top, width, height);
+  }
+  context.imageSmoothingQuality = "high";
+  context.drawImage(source, left, top, width, height);
+}
+
+// Resize as the browser does.
+function stretch(source, width, height) {
+  const canvas = makeCanvas(width, height);
+  drawOpaque(contextOf(canvas), source, 0, 0, width, height);
+  return canvas;
+}
+
+// Resize as Pillow does, so that files are seen as in the training: large pictures are halved
+// first, down to a multiple of the size, and then a triangle is the filter.
+function resample(source, width, height) {
+  let current = source, [fullWidth, fullHeight] = sizeOf(source);
+  do {
+    current = stretch(current, fullWidth, fullHeight);
+    [fullWidth, fullHeight] = [fullWidth, fullHeight].map((side) => Math.ceil(side / 2));
+  } while (fullWidth >= REDUCING_GAP * width && fullHeight >= REDUCING_GAP * height);
+  const { data } = contextOf(current).getImageData(0, 0, current.width, current.height);
+  const columns = resampleAxis(data, current.height, current.width, 4, width);
+  const pixels = resampleAxis(columns, 1, current.height, 4 * width, height);
+  const result = makeCanvas(width, height);
+  contextOf(result).putImageData(new ImageData(pixels, width, height), 0, 0);
+  return result;
+}
+
+// Resize the middle axis of bytes of the shape (outer, length, inner).
+function resampleAxis(bytes, outer, length, inner, newLength) {
+  const result = new Uint8ClampedArray(outer * newLength * inner);
+  const scale = length / newLength, support = Math.max(1, scale);
+  for (let i = 0; i < newLength; i++) {
+    const center = (i + 0.5) * scale, shares = [];
+    const start = Math.max(0, Math.trunc(center - support + 0.5));
+    const end = Math.min(length, Math.trunc(center + support + 0.5));
+    for (let j = start; j < end; j++) {
+      shares.push(Math.max(0, 1 - Math.abs(j + 0.5 - center) / support));
+    }
+    const total = shares.reduce((sum, share) => sum + share, 0);
+    for (let o = 0; o < outer; o++) {
+      for (let k = 0; k < inner; k++) {
+        let sum = 0;
+        for (let j = start; j < end; j++) {
+          sum += shares[j - start] * bytes[(o * length + j) * inner + k];
+        }
+        result[(o * newLength + i) * inner + k] = sum / total;
+      }
+    }
+  }
   return result;
 }
 
@@ -314,7 +374,7 @@ function centered(canvas) {
 function readPixels() {
   const isDrawn = !picture && !video, isCentered = isDrawn && channels === 1;
   const source = isCentered && element("center").checked ? centered(drawing) : drawing;
-  const { data } = contextOf(fit(picture || video || source))
+  const { data } = contextOf(asTrained(picture || video || source))
     .getImageData(0, 0, imageWidth, imageHeight);
   const isInverted = !isDrawn && element("invert").checked;
   const pixels = new Float64Array(imageHeight * imageWidth * channels);
@@ -355,7 +415,7 @@ function schedule() {
 function update() {
   boardContext.drawImage(drawing, 0, 0);
   if (picture || video) {
-    boardContext.drawImage(fit(picture || video, board.width, board.height), 0, 0);
+    boardContext.drawImage(fit(picture || video, board.width, board.height, stretch), 0, 0);
   }
   element("center-label").hidden = channels !== 1 || Boolean(picture || video);
   element("invert-label").hidden = !(picture || video);
