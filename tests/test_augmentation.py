@@ -118,6 +118,7 @@ def test_tuple_is_applied_in_turn():
     torch.testing.assert_close(changed, 2 * (images + 1))
 
 
+@pytest.mark.slow
 def test_fit_augmentation_is_used(digits):
     X, _, y, _ = digits
     plain = weights_of(Small(augmentation=None).fit(X, y))

@@ -80,6 +80,7 @@ def test_undo_smoothing_of_one_image_is_near_the_expected_temperature():
     assert found == pytest.approx(expected_temperature(0.1), rel=0.3)
 
 
+@pytest.mark.slow
 @by_output
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}], ids=["all", "hold-out"])
 def test_fit_label_smoothing_has_lower_log_loss_than_its_scores(output, options, digits):

@@ -67,6 +67,7 @@ def test_warmup_stable_decay_single_step_has_positive_rate(digits):
     assert 0 < rate <= 0.01
 
 
+@pytest.mark.slow
 def test_auto_schedule_early_stopping_lowers_rate_before_it_stops(digits):
     recorder = LearningRates()
     options = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 100}

@@ -85,6 +85,7 @@ def test_fit_every_option_learns_digits(digits, options):
     assert classifier.score(X_test, y_test) > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu"])
 def test_fit_every_activation_learns_digits(digits, activation):
     X_train, X_test, y_train, y_test = digits
@@ -595,6 +596,7 @@ def test_fit_augmented_weight_equals_repetition(digits):
     assert torch.equal(weights_of(weighted), weights_of(expected))
 
 
+@pytest.mark.slow
 def test_fit_equal_blank_images_do_not_harm_other_classes(digits):
     X_train, X_test, y_train, y_test = digits
     options = {"max_epochs": 25, "batch_size": "auto"}
@@ -971,6 +973,7 @@ def default_dtype(dtype):
         torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make_setting",
     [

@@ -107,12 +107,14 @@ def test_train_options(folder, tmp_path, run):
     )
 
 
+@pytest.mark.slow
 def test_train_enough_time_does_not_shorten(folder, tmp_path, run):
     data = folder / "test"
     assert run("train", data, "--out", tmp_path / "m", "--time", "1h", "--mode", "L").code == 0
     assert sklenet.load(tmp_path / "m")[1].n_iter_ == 60
 
 
+@pytest.mark.slow
 def test_train_digits_predicts_image_files(tmp_path, folder, run):
     assert run("train", "digits", "--out", tmp_path / "m", "--epochs", 3).code == 0
     result = run("predict", tmp_path / "m", folder / "test", "--csv")
@@ -229,6 +231,7 @@ def test_evaluate_does_not_read_the_training_images(model, folder, tmp_path, run
     assert (result.code, result.output[:22]) == (0, "Accuracy on 20 images:")
 
 
+@pytest.mark.slow
 def test_evaluate_labels_of_other_type(tmp_path, folder, run):
     for index in range(1, 10):
         path = tmp_path / "data" / str(LABELS[index])
@@ -399,6 +402,7 @@ def test_closed_pipe_is_not_an_error(model, folder):
     assert (result.returncode, result.stderr) == (1, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.int64, np.float64])
 def test_predict_files_by_a_model_of_other_arrays(dtype, tmp_path, folder, run):
     X = np.stack([DIGITS, DIGITS]).reshape(-1, 8, 8)[:400] * 15
@@ -422,6 +426,7 @@ def test_evaluate_classes_of_any_type(labels, tmp_path, run):
     assert (result.code, result.output[:21]) == (0, "Accuracy on 2 images:")
 
 
+@pytest.mark.slow
 def test_train_with_little_time_and_a_rare_class(tmp_path, run):
     data = write_digits(tmp_path / "data", range(30))
     (data / "rare").mkdir()

@@ -81,6 +81,7 @@ ALL_ORDERS += [(3, 3, 4), (1, 1, 3), (4, 4, 1), (12, 20, 1), (1, 20, 1), (2, 2, 
 CHANNELS_LAST = [(3, 3, 3), (5, 3, 4), (3, 4, 1), (20, 1, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ALL_ORDERS + CHANNELS_LAST, ids=str)
 def test_feature_maps_images_of_any_order_are_seen_as_drawn(size):
     height, width, channels = size

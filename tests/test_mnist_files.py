@@ -79,6 +79,7 @@ def test_fetch_mnist_real_checksum_is_expected(tmp_path, write_idx_folder):
         fetch_mnist(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_mnist")
 def test_fetch_mnist_missing_files_falls_back_on_openml(tmp_path, monkeypatch):
     images = np.zeros((60002, 784), dtype=np.uint8)

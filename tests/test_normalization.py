@@ -210,6 +210,7 @@ def test_fit_two_images_tells_them_apart(digits):
     assert classifier.predict(X[two]).tolist() == y[two].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"batch_size": 1, "lr": 3e-3, "max_epochs": 4}, {"batch_size": 33}], ids=str
 )

@@ -48,6 +48,7 @@ def assert_agrees(session, model, X):
     assert_array_equal(label, model.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 def test_onnx_activation_and_output(name, output, digits, export):
@@ -78,6 +79,7 @@ OTHERS += [nn.Softplus, partial(nn.Softplus, 3.0), partial(nn.Softplus, 3, 12)]
 OTHERS += [nn.Softsign, nn.Mish, partial(nn.GELU, "tanh"), partial(nn.ReLU, inplace=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", OTHERS)
 def test_onnx_other_activation_of_torch(activation, digits, export):
     X, X_test, y, _ = digits

@@ -16,6 +16,7 @@ def test_import_without_use_does_not_import_torch(statement):
     assert result.stdout.strip() == "False", result.stderr
 
 
+@pytest.mark.slow
 def test_import_comparison_does_not_import_matplotlib():
     code = "import sklenet.comparison, sys; print('matplotlib' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

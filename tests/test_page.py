@@ -78,6 +78,7 @@ def run_in_node(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, partial(nn.LeakyReLU, 0.3)], ids=str)
 def test_page_every_activation_agrees_with_predict_proba(activation, run_in_node, digits):
     X_train, X_test, y_train, _ = digits
@@ -101,6 +102,7 @@ def test_page_every_option_agrees_with_predict_proba(options, run_in_node):
     assert_allclose(run_in_node(model, X), model.predict_proba(X), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [(28, 28), (100, 60), (5, 90), (24, 31), (12, 10, 3), (4, 30, 30), (1, 40), (49,), (20, 20, 1)],

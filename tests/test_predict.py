@@ -28,6 +28,7 @@ def make_network(**options):
     return DeepLeNet(**options).to(memory_format=torch.channels_last).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -82,6 +82,7 @@ def test_loaded_model_is_the_same(name, digits, round_trip):
     assert str(loaded.module_) == str(classifier.module_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_loaded_model_continues_the_same(name, digits, round_trip):
     X, X_test, y, y_test = digits
@@ -369,6 +370,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_load_hostile_description_raises(name, fitted, tmp_path):
     sklenet.save(fitted, tmp_path / "model")

@@ -168,6 +168,7 @@ def test_threads_used_by_thread_leave_those_of_forked_process(threads):
             is_forked.set()
 
 
+@pytest.mark.slow
 def test_fit_n_threads_is_used_recorded_and_restored(digits, threads):
     X_train, _, y_train, _ = digits
     threads(2)
@@ -182,6 +183,7 @@ def test_fit_n_threads_is_used_recorded_and_restored(digits, threads):
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.slow
 def test_fit_statistics_of_pixels_take_one_thread(digits, threads, monkeypatch):
     X_train, _, y_train, _ = digits
     threads(2)
