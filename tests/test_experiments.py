@@ -311,6 +311,18 @@ def test_run_recipe_on_few_digits_compares_each_change(tmp_path):
     assert rows.log_loss.between(0, 9).all()
 
 
+@pytest.mark.slow
+def test_run_pixel_check_on_digits_counts_warnings(tmp_path):
+    few = ["--draws", "20", "--changed-draws", "10", "--out", str(tmp_path)]
+    command.main(["run", "pixel_check", *few])
+    rows, _ = lab.read_result(tmp_path)
+    is_plain = rows.change == "none"
+    assert not rows.warnings[is_plain].any()
+    is_certain = (rows.n_images > 1000) & (rows.draw == "100")
+    assert (rows.warnings == rows.n_draws)[is_certain & ~is_plain].all()
+    assert "| digits " in (tmp_path / "README.md").read_text()
+
+
 def test_recipe_scores_no_image_that_it_trains_on():
     X, y = np.arange(200)[:, None], np.arange(200) % 4
     fonts = np.arange(200) // 20
