@@ -431,6 +431,18 @@ class TestBrowser:
         assert np.abs(found - expected).max() <= (12 if is_reduced else 2)
         assert np.abs(found - expected).mean() <= (1.5 if is_reduced else 0.3)
 
+    @pytest.mark.parametrize("shape", [(20, 30), (32, 32), (230, 410)])
+    def test_page_picture_fills_the_board(self, shape, open_page):
+        pixels, (model, _) = smooth_pixels((*shape, 3)), random_model((32, 32, 3))
+        page = open_page(model)
+        hand_over(page, "drop", png(pixels))
+        script = "() => [...boardContext.getImageData(324, 324, 1, 1).data].slice(0, 3)"
+        shown = np.array(page.evaluate(script), float)  # 100 of 448 pixels from the middle
+        row, column = (round(side / 2 + max(shape) * 100 / 448 - 0.5) for side in shape)
+        around = pixels[row - 1 : row + 2, column - 1 : column + 2]
+        assert np.all(shown >= around.min(axis=(0, 1)) - 12.0)
+        assert np.all(shown <= around.max(axis=(0, 1)) + 12.0)
+
     def test_page_dark_digit_on_white_paper_is_inverted(self, open_page, digit_model):
         X, y = load_digits_images()
         pixels = (255 - X[:30] * 15.9).astype(np.uint8).repeat(20, axis=1).repeat(20, axis=2)

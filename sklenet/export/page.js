@@ -244,14 +244,15 @@ document.addEventListener("drop", (event) => {
 // From the source to pixels at the size of the training images
 
 function asTrained(source) {
-  return fit(source, imageWidth, imageHeight, resample);
+  return fit(source, imageWidth, imageHeight, model.smallestCentered ?? Infinity, resample);
 }
 
-// Draw a picture into a canvas: its aspect ratio is kept, and its edges are repeated outwards.
-function fit(source, fullWidth, fullHeight, resize) {
+// Draw a picture into a canvas: its aspect ratio is kept, and its edges are repeated outwards. A
+// picture that fits keeps its size if its sides are not shorter than the smallest.
+function fit(source, fullWidth, fullHeight, smallest, resize) {
   let current = source, [width, height] = sizeOf(source);
   const sides = [width, height], isTooLarge = width > fullWidth || height > fullHeight;
-  if (isTooLarge || Math.min(...sides) < (model.smallestCentered ?? Infinity)) {
+  if (isTooLarge || Math.min(...sides) < smallest) {
     const zoom = Math.min(fullWidth / width, fullHeight / height);
     [width, height] = sides.map((side) => Math.max(1, roundToEven(side * zoom)));
     current = resize(source, width, height);
@@ -415,7 +416,8 @@ function schedule() {
 function update() {
   boardContext.drawImage(drawing, 0, 0);
   if (picture || video) {
-    boardContext.drawImage(fit(picture || video, board.width, board.height, stretch), 0, 0);
+    const shown = fit(picture || video, board.width, board.height, Infinity, stretch);
+    boardContext.drawImage(shown, 0, 0);
   }
   element("center-label").hidden = channels !== 1 || Boolean(picture || video);
   element("invert-label").hidden = !(picture || video);
