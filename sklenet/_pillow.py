@@ -183,7 +183,7 @@ def read_gray(image):
 def _open(source):
     if isinstance(source, bytes | bytearray | memoryview):
         return _refuse_bomb(Image.open(io.BytesIO(source), formats=_known_formats()))
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str):
         raise TypeError(
             f"X must have paths, bytes, images of Pillow or arrays, got {type(source).__name__}"
         )
@@ -305,8 +305,8 @@ def _fit(pixels, format):
 
 def _explain(error, source, index):
     """Make an error that names the image; those of the file system keep their type."""
-    is_path = isinstance(source, str | os.PathLike)
-    name = os.fspath(source) if is_path else f"X[{index}]"
+    is_path = isinstance(source, str)
+    name = source if is_path else f"X[{index}]"
     if isinstance(error, Image.UnidentifiedImageError):
         reason = "it is empty" if _is_empty(source) else "it is not an image in a known format"
     elif isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -327,5 +327,4 @@ def _explain(error, source, index):
 
 
 def _is_empty(source):
-    is_path = isinstance(source, str | os.PathLike)
-    return (os.stat(source).st_size if is_path else len(source)) == 0
+    return (os.stat(source).st_size if isinstance(source, str) else len(source)) == 0

@@ -256,7 +256,8 @@ def _check_sources(X):
         raise TypeError(f"X must be a sequence of images, got {type(X).__name__}.")
     if len(X) == 0:
         raise ValueError("X must have at least one image, got none.")
-    return list(X)
+    # Strings travel to other processes faster than objects of `Path`.
+    return [os.fsdecode(item) if isinstance(item, os.PathLike) else item for item in X]
 
 
 def _check_format(reader, size, mode):
@@ -336,7 +337,7 @@ def _convert_dtypes(images, dtype, sources):
         return images
     for image, source in zip(images, sources, strict=True):
         if (image.dtype.kind == "f") != (dtype.kind == "f"):
-            name = source if isinstance(source, str | os.PathLike) else "an image in memory"
+            name = source if isinstance(source, str) else "an image in memory"
             raise ValueError(
                 f"X must have images of integers or of floating-point numbers only, got {name} "
                 f"with {image.dtype} among images of {dtype}."
