@@ -43,7 +43,8 @@ def list_image_folder(
     path : path-like or data frame
         A folder with a folder of image files for each class, ``CLASS/file``, as for torchvision's
         `ImageFolder` and Keras' `image_dataset_from_directory`; or a table with a column of file
-        names and one of labels, a CSV file or a data frame.
+        names and one of labels, a data frame or a CSV file, whose first row names the columns and
+        whose values are separated by commas, semicolons or tabs.
     split : str, default=None
         Which part of a folder that has the class folders in ``train``, ``test`` or ``val``. Also
         known are ``training``, ``testing``, ``valid`` and ``validation``.
