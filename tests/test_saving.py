@@ -352,6 +352,9 @@ HOSTILE = {
     "position outside of the random numbers": lambda parts: parts["fitted"]["_random_state"][
         "random_state"
     ].__setitem__(1, 10**6),
+    "statistics whose exponentials are infinite": lambda parts: parts["fitted"]["_pixel_reference"][
+        "pixel_reference"
+    ]["bounds"]["array"][2].__setitem__(slice(None), [800.0] * 16),
     "temperature": lambda parts: parts["net"].update(temperature=-1.0),
     "missing number as class": lambda parts: parts["fitted"].update(
         classes_={"array": ["<f8", [10], [*range(9), {"float": "nan"}]]}

@@ -33,6 +33,7 @@ _MIN_RATIO = 1e-3  # added to the roughness, which may be zero, for its logarith
 # Statistics of an image: the mean in half ranges of the training pixels, the logarithms of the
 # contrast and of the roughness, and the score of an image against its inversion.
 _NAMES = ("mean pixel", "contrast", "roughness", "score against inverted images")
+_LARGEST = 700  # its exponential is a number
 _MARGINS = np.array([0.2, 0.7, 0.7, 0.3])  # at least, beyond the extreme training image
 _MARGIN, _MARGIN_OF_FEW = 0.5, 8.0  # as shares of the range: the latter divided by sqrt(n_images)
 # Standard errors that the mean of a batch may be beyond that of a class.
@@ -141,6 +142,7 @@ class PixelReference:
             all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays)
             and [array.shape for array in arrays] == [(2, 2, 4), (4,), (n_weights,)]
             and bool((self.bounds[:, 0] <= self.bounds[:, 1]).all())
+            and bool((np.abs(self.bounds) < _LARGEST).all())
             and -math.inf < self.low < self.high < math.inf
             and min(self.n_images, self.n_independent) >= 1
         )
