@@ -203,10 +203,7 @@ def _load(options, **reading):
 
     reading |= {"on_error": "skip" if options.skip_broken else "raise", "n_jobs": options.jobs}
     with _naming(path="DATA", source="DATA", split="--split", columns="--columns"):
-        source = load_source(options.data, options.split, columns=options.columns, **reading)
-    if options.data == "digits":  # of 0 to 16: scaled as image files are
-        source.X = (source.X * (255 / 16)).round().astype(np.uint8)
-    return source
+        return load_source(options.data, options.split, columns=options.columns, **reading)
 
 
 def _load_to_train(options, **reading):

@@ -432,3 +432,13 @@ def test_train_with_little_time_and_a_rare_class(tmp_path, run):
     (data / "rare").mkdir()
     Image.fromarray(DIGITS[30]).save(data / "rare" / "1.png")
     assert run("train", data, "--out", tmp_path / "m", "--time", "1s").code == 0
+
+
+def test_data_set_of_arrays_is_converted_as_files_are(tmp_path, run):
+    arguments = ("--size", "10x12", "--mode", "RGB", "--epochs", 1)
+    result = run("train", "digits", "--out", tmp_path / "m", *arguments)
+    assert "1,797 color images of 10x12 pixels" in result.errors
+    assert run("evaluate", tmp_path / "m", "digits").output.startswith("Accuracy on 1,797 images")
+    result = run("compare", "digits", "--columns", "file", "label")
+    assert result.code == 1
+    assert "--columns is for a CSV file, got the data set 'digits'" in result.errors

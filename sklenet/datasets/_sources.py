@@ -32,8 +32,8 @@ def load_source(source: str | os.PathLike, split: str | None = None, **reading: 
     """Load "digits", "mnist", an IDX folder, a folder of image files or a table.
 
     `split` is the part of a folder of image files, or the data set of an IDX folder; `reading` are
-    the options of `load_image_folder`. A folder with a part "train" has "test", else "val", as its
-    test part.
+    the options of `load_image_folder`, whose `size` and `mode` hold for arrays as well. A folder
+    with a part "train" has "test", else "val", as its test part.
     """
     if source in _NAMES and split is not None:
         raise ValueError(f"split must be None for {source!r}, got {split!r}.")
@@ -42,13 +42,11 @@ def load_source(source: str | os.PathLike, split: str | None = None, **reading: 
             f"source must be one data set, got {source!r}, which is also a folder here: write "
             f"./{source} for the folder, or go to another folder for the data set of this name."
         )
-    if source == "digits":
-        return Source(*load_digits_images())
     folder = Path(source).expanduser()
-    if source == "mnist" or holds_idx_files(folder):
-        loaded = fetch_mnist() if source == "mnist" else load_idx_folder(folder, split=split)
-        X, X_test, y, y_test = loaded
-        return Source(X, y, X_test, y_test)
+    if source in _NAMES or holds_idx_files(folder):
+        if reading.get("columns") is not None:
+            raise ValueError(f"columns is for a CSV file, got the data set {source!r}.")
+        return _convert(_load_arrays(source, split), reading.get("size"), reading.get("mode"))
     has_parts = folder.is_dir() and "train" in splits_of(folder)
     if split is not None or not has_parts:
         return Source(*load_image_folder(folder, split, **reading))
@@ -58,6 +56,29 @@ def load_source(source: str | os.PathLike, split: str | None = None, **reading: 
         return Source(X, y)
     reading |= {"size": X.shape[1:3], "mode": "L" if X.ndim == 3 else "RGB"}
     return Source(X, y, *load_image_folder(folder, test, **reading))
+
+
+def _load_arrays(source, split):
+    if source == "digits":
+        X, y = load_digits_images()
+        return Source((X * (255 / 16)).round().astype(np.uint8), y)  # of 0 to 16
+    X, X_test, y, y_test = (
+        fetch_mnist() if source == "mnist" else load_idx_folder(source, split=split)
+    )
+    return Source(X, y, X_test, y_test)
+
+
+def _convert(source, size, mode):
+    """Convert the images to a size and a mode as image files are, where they have others."""
+    if size in (None, source.X.shape[1:3]) and mode in (None, "L"):
+        return source
+    from ..images import ImageReader
+
+    reader = ImageReader(size, mode)
+    source.X = reader.fit_transform(source.X)
+    if source.X_test is not None:
+        source.X_test = reader.transform(source.X_test)
+    return source
 
 
 def find_test_split(source: str | os.PathLike) -> str | None:
