@@ -19,7 +19,7 @@ from .._validation import check_sizes
 
 __all__ = ["ImageReader", "holds_files", "read_images"]
 
-_CHUNK_SIZE = 512  # images that are read in one call, at most
+_CHUNK_SIZE = 256  # images that are read in one call, at most: the last one is waited for
 _CHUNKS_PER_JOB = 4  # at least, to share the work evenly
 _DELAY = 2.0  # seconds before a progress bar appears
 
