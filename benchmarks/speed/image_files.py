@@ -1,10 +1,12 @@
 """How fast are folders of image files read?"""
 
+import atexit
 import io
 import os
+import shutil
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from time import perf_counter
 
 import numpy as np
@@ -52,15 +54,16 @@ CONTENDERS = {
 
 @experiment.images
 def images(options):
-    """Write the files of each size; return their names, and their folder, which goes with it."""
+    """Write the files of each size, and return their names."""
     X = load_digits_images()[0] * np.uint8(15) if options.data == "digits" else fetch_mnist()[0]
-    folder = TemporaryDirectory()
+    folder = mkdtemp()
+    atexit.register(shutil.rmtree, folder)
     files = {side: [] for side in SIDES}
     for side in SIDES:
         for number, pixels in enumerate(np.resize(X, (options.n_files, *X.shape[1:]))):
-            files[side].append(os.path.join(folder.name, f"{side}_{number}.jpg"))
+            files[side].append(os.path.join(folder, f"{side}_{number}.jpg"))
             Path(files[side][-1]).write_bytes(encode(pixels, side))
-    return files, folder
+    return files
 
 
 def encode(pixels, side):
@@ -79,11 +82,10 @@ def cells(options):
 
 @experiment.measure
 def seconds(side, round, contender, *, images, options):
-    files, _ = images
     if round == 0:
-        CONTENDERS[contender](files[side], side)  # starts the processes, which joblib keeps
+        CONTENDERS[contender](images[side], side)  # starts the processes, which joblib keeps
     start = perf_counter()
-    CONTENDERS[contender](files[side], side)
+    CONTENDERS[contender](images[side], side)
     return {"seconds": perf_counter() - start}
 
 
